@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Processes: who is alive, and helper programs.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <kshim/arena.h>
+#include <kshim/err.h>
+
+#define KS_BOOT_ID_SIZE 37
+
+/** ks_boot_id() - the kernel's id of this boot; 0 or -errno */
+int ks_boot_id(char ret[static KS_BOOT_ID_SIZE], struct ks_err *err);
+
+/**
+ * ks_process_start_time() - when a process began, in clock ticks since boot
+ *
+ * With the pid and the boot id it names a process for ever.
+ * Return: 0, -ESRCH when there is none or it is a zombie, or -errno.
+ * Source: proc(5), /proc/pid/stat field 22; field 3 for the zombie.
+ */
+int ks_process_start_time(pid_t pid, uint64_t *ret);
+
+/** ks_process_alive() - whether @pid lives and began at @start_time */
+bool ks_process_alive(pid_t pid, uint64_t start_time);
+
+/** ks_process_comm() - the command name of @pid for messages, "?" when unknown */
+const char *ks_process_comm(pid_t pid, char buf[static 17]);
+
+/** struct ks_tool - how a helper program ended */
+struct ks_tool {
+	int status;  /* exit code, or 128 + the signal */
+	char *output; /* its standard output and error, the first 16 KiB; in the arena */
+};
+
+/**
+ * ks_tool_run() - run a helper program and wait for it
+ * @argv: argv[0] is searched in /usr/sbin, /usr/bin, /sbin and /bin only
+ *
+ * The program gets an empty environment but PATH and LC_ALL=C, and /dev/null as its input.
+ * Context: blocks; never in an event loop.
+ * Return: 0 when it ran, whatever its status; -ENOENT when there is none; -errno.
+ */
+int ks_tool_run(struct ks_arena *a, char *const argv[], struct ks_tool *ret, struct ks_err *err);
+
+/** ks_now_rfc3339() - the time in UTC with nanoseconds; @buf of 40 bytes */
+const char *ks_now_rfc3339(char buf[static 40]);
+
+/** ks_random_hex() - @n random hex digits and a terminator; 0 or -errno */
+int ks_random_hex(char *buf, size_t n);
+
+/** ks_random_uuid() - a random UUID (RFC 9562, version 4) as text; 0 or -errno */
+int ks_random_uuid(char buf[static 37]);

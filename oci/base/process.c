@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <kshim/process.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <kshim/compat.h>
+#include <kshim/fd.h>
+#include <kshim/str.h>
+
+#define TOOL_OUTPUT_MAX 16384
+
+/* Reads at most @size - 1 bytes; terminates; returns the length or -errno. */
+static ssize_t read_small(const char *path, char *buf, size_t size)
+{
+	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, buf, size - 1);
+
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return n;
+}
+
+int ks_boot_id(char ret[static KS_BOOT_ID_SIZE], struct ks_err *err)
+{
+	const char *path = "/proc/sys/kernel/random/boot_id";
+	char buf[64];
+	ssize_t n = read_small(path, buf, sizeof(buf));
+
+	if (n < 0)
+		return ks_err_set(err, (int)n, "read %s", path);
+	if (n < KS_BOOT_ID_SIZE - 1)
+		return ks_err_kind(err, KS_ERR_INTERNAL, "%s is too short", path);
+	memcpy(ret, buf, KS_BOOT_ID_SIZE - 1);
+	ret[KS_BOOT_ID_SIZE - 1] = '\0';
+	return 0;
+}
+
+int ks_process_start_time(pid_t pid, uint64_t *ret)
+{
+	char path[64], buf[1024];
+
+	ks_fmt(path, sizeof(path), "/proc/%d/stat", pid);
+	ssize_t n = read_small(path, buf, sizeof(buf));
+
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	/* The command name may hold spaces and ')': fields count from the last ')'. */
+	char *p = strrchr(buf, ')');
+
+	if (!p || p[1] != ' ')
+		return -EIO;
+	p += 2;
+	if (*p == 'Z' || *p == 'X')
+		return -ESRCH;
+	for (int field = 3; field < 22; field++) {
+		p = strchr(p, ' ');
+		if (!p)
+			return -EIO;
+		p++;
+	}
+	p[strcspn(p, " \n")] = '\0';
+	return ks_parse_u64(p, UINT64_MAX, ret);
+}
+
+bool ks_process_alive(pid_t pid, uint64_t start_time)
+{
+	uint64_t now;
+
+	return pid > 0 && ks_process_start_time(pid, &now) == 0 && now == start_time;
+}
+
+const char *ks_process_comm(pid_t pid, char buf[static 17])
+{
+	char path[64];
+
+	ks_fmt(path, sizeof(path), "/proc/%d/comm", pid);
+	if (read_small(path, buf, 17) <= 0)
+		return memcpy(buf, "?", 2);
+	buf[strcspn(buf, "\n")] = '\0';
+	return buf;
+}
+
+static void exec_tool(char *const argv[], int out_fd)
+{
+	static const char *const dirs[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
+	static char *const env[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+				     (char *)(uintptr_t) "LC_ALL=C", NULL };
+	char path[256];
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (ks_fd_stdio_null() < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
+		_exit(125);
+	for (size_t i = 0; i < KS_ARRAY_LEN(dirs); i++) {
+		ks_fmt(path, sizeof(path), "%s/%s", dirs[i], argv[0]);
+		execve(path, argv, env);
+	}
+	_exit(127);
+}
+
+/* Keeps the first bytes and reads the rest away, so that the program never blocks. */
+static void collect(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	char drain[1024];
+
+	for (;;) {
+		bool full = len + 1 == size;
+		ssize_t n = full ? read(fd, drain, sizeof(drain)) :
+				   read(fd, buf + len, size - 1 - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		if (!full)
+			len += (size_t)n;
+	}
+	buf[len] = '\0';
+}
+
+int ks_tool_run(struct ks_arena *a, char *const argv[], struct ks_tool *ret, struct ks_err *err)
+{
+	int pipe_fd[2];
+	int status;
+	char *out = ks_arena_alloc(a, TOOL_OUTPUT_MAX);
+
+	if (!out)
+		return ks_err_oom(err);
+	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return ks_err_set(err, -errno, "make a pipe");
+	pid_t pid = fork();
+
+	if (pid == 0)
+		exec_tool(argv, pipe_fd[1]);
+	int saved = errno;
+
+	close(pipe_fd[1]);
+	if (pid > 0)
+		collect(pipe_fd[0], out, TOOL_OUTPUT_MAX);
+	close(pipe_fd[0]);
+	if (pid < 0)
+		return ks_err_set(err, -saved, "fork for %s", argv[0]);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return ks_err_set(err, -errno, "wait for %s", argv[0]);
+	ret->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	ret->output = out;
+	if (ret->status == 127)
+		return ks_err_set(err, -ENOENT, "run %s (is its package installed?)", argv[0]);
+	return 0;
+}
+
+const char *ks_now_rfc3339(char buf[static 40])
+{
+	struct timespec ts;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	ks_fmt(buf, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
+	       tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec);
+	return buf;
+}
+
+int ks_random_hex(char *buf, size_t n)
+{
+	unsigned char raw[64];
+
+	if (n > sizeof(raw))
+		return -EINVAL;
+	if (getrandom(raw, n, 0) != (ssize_t)n)
+		return -EIO;
+	for (size_t i = 0; i < n; i++)
+		buf[i] = "0123456789abcdef"[raw[i] & 15];
+	buf[n] = '\0';
+	return 0;
+}
+
+int ks_random_uuid(char buf[static 37])
+{
+	char hex[33];
+
+	if (ks_random_hex(hex, 32) < 0)
+		return -EIO;
+	hex[12] = '4';
+	hex[16] = "89ab"[hex[16] & 3];
+	ks_fmt(buf, 37, "%.*s-%.*s-%.*s-%.*s-%.*s", 8, hex, 4, hex + 8, 4, hex + 12, 4, hex + 16, 12,
+	       hex + 20);
+	return 0;
+}
