@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+# One file, not recursive; everything is built below build/.
+#   make [DEV=1] [CRASH=1] [LINK=static-libs|shared]
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+B       ?= build
+CC      ?= gcc
+PKG     ?= pkg-config
+
+PKGS := yajl libseccomp libcap blkid
+# Debian's archives keep a start from loading six libraries; docs/adr/0007-linking.md
+LINK ?= static-libs
+ifeq ($(LINK),static-libs)
+LIBS := -l:libyajl_s.a -l:libseccomp.a -l:libcap.a -l:libblkid.a
+else
+LIBS := $(shell $(PKG) --libs $(PKGS))
+endif
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
+	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wimplicit-fallthrough=5 -Wswitch-enum \
+	-Wconversion -Wno-sign-conversion
+ifneq ($(findstring gcc,$(shell $(CC) --version | head -1)),)
+WARN += -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wnull-dereference \
+	-Wstack-usage=16384
+HARD_CC := -fcf-protection -ftrivial-auto-var-init=zero
+endif
+ifeq ($(shell uname -m),aarch64)
+HARD_CC := -mbranch-protection=standard -ftrivial-auto-var-init=zero
+endif
+ifdef DEV
+WARN += -Werror
+endif
+
+OPT      ?= -O2 -g
+SANITIZE ?=
+HARD := $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+	-fstack-clash-protection $(HARD_CC))
+CPPFLAGS += -D_GNU_SOURCE -Iinclude $(shell $(PKG) --cflags $(PKGS) mount)
+CPPFLAGS += $(if $(CRASH),-DKS_CRASH_POINTS)
+CFLAGS   += -std=gnu17 $(OPT) $(WARN) $(HARD) -fPIE -fno-strict-aliasing $(SANITIZE)
+LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed -Wl,--gc-sections $(SANITIZE)
+CFLAGS   += -ffunction-sections -fdata-sections
+
+SRCS  := $(sort $(wildcard oci/*/*.c volumes/*.c shim/*.c))
+OBJS  := $(SRCS:%.c=$(B)/obj/%.o)
+LIB_OBJS := $(filter-out $(B)/obj/shim/main.o,$(OBJS))
+UNITS := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BINS := $(UNITS:tests/unit/%.c=$(B)/unit/%)
+FUZZ  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all install check check-unit check-root check-asan check-ubsan check-valgrind lint bench \
+	demo fuzz fuzz-replay coverage man clean compile_commands.json
+all: $(B)/kshim $(B)/containerd-shim-kshim-v2
+
+$(B)/kshim: $(OBJS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/containerd-shim-kshim-v2: $(B)/kshim
+	ln -sf kshim $@
+
+$(B)/libkshim.a: $(LIB_OBJS)
+	rm -f $@
+	ar rcs $@ $^
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# A unit test includes its module, so that statics are within its reach; the rest is the library.
+$(B)/unit/%: tests/unit/%.c $(B)/libkshim.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -I. $(CFLAGS) -Wno-missing-prototypes -MMD -MP -MF $@.d -o $@ $< \
+		$(LDFLAGS) $(B)/libkshim.a $(LIBS)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(B)/kshim $(DESTDIR)$(PREFIX)/bin/kshim
+	ln -sf kshim $(DESTDIR)$(PREFIX)/bin/containerd-shim-kshim-v2
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+
+-include $(OBJS:.o=.d) $(UNIT_BINS:=.d)
+include tests/tests.mk

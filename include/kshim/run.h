@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The life of a container: created, started, entered, killed, deleted.
+ */
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <kshim/mount.h>
+#include <kshim/spec.h>
+#include <kshim/state.h>
+
+/**
+ * struct ks_storage - what gives containers their volumes and identity
+ *
+ * The front end joins this folder with volumes/ by it; neither includes the
+ * other. All of it may be NULL-pointed: a container without a pod.
+ */
+struct ks_storage {
+	void *data;
+	/*
+	 * Reads what the spec asks for, without any effect. *ret_ref becomes part of the
+	 * container's record before up() is called; NULL when nothing is asked for.
+	 */
+	int (*plan)(void *data, struct ks_arena *a, const struct ks_spec *s, const char *id,
+		    const char **ret_ref, struct ks_err *err);
+	/* Makes the pod's volumes ready and hands out this container's mounts; fds are the caller's. */
+	int (*up)(void *data, struct ks_arena *a, const char *ref, const char *id,
+		  struct ks_mount_request **ret, size_t *ret_n, const char **ret_hostname,
+		  struct ks_err *err);
+	/* The container's first process is known: liveness is checked by it. */
+	int (*running)(void *data, const char *ref, const struct ks_container *c,
+		       struct ks_err *err);
+	/* The container is gone; the last one of a pod tears it down. Idempotent. */
+	int (*down)(void *data, const char *ref, const char *id, struct ks_err *err);
+};
+
+/** struct ks_create - what a create or run was asked for */
+struct ks_create {
+	const char *id;
+	const char *bundle; /* absolute */
+	int bundle_fd;	    /* borrowed */
+	int root_fd;	    /* runtime root; borrowed */
+	const char *console_socket, *pid_file; /* or NULL */
+	bool no_new_keyring;
+	unsigned int preserve_fds;
+	const struct ks_storage *storage; /* or NULL */
+	bool attached; /* run: started over the channel, no start socket */
+
+	/* Set on the way. */
+	const struct ks_mount_request *volumes;
+	size_t n_volumes;
+	const char *hostname; /* of the pod's identity, or NULL */
+	struct ks_strv *warnings; /* what the host could not give and the spec lets pass */
+};
+
+/** struct ks_created - a container that waits for its start; zeroed before the call */
+struct ks_created {
+	struct ks_container container;
+	pid_t pid;
+	int pidfd;   /* owned */
+	int sock;    /* channel to init when .attached; owned */
+	int tty_fd;  /* terminal's master when there is one and no console socket; owned */
+	int lock_fd; /* the container's lock; owned */
+	int dir_fd;  /* owned */
+	struct ks_json_out state; /* reused text */
+};
+
+void ks_created_done(struct ks_created *c);
+
+/**
+ * ks_container_create() - up to the point where only exec is missing
+ *
+ * On failure nothing is left: no process, cgroup, volume or record.
+ * Return: 0 or -errno.
+ */
+int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks_spec *s,
+			struct ks_created *ret, struct ks_err *err);
+
+/** ks_container_release() - let an attached container exec; 0, or the error of its exec */
+int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct ks_err *err);
+
+/** ks_container_start() - the `start` verb: through the start socket */
+int ks_container_start(int root_fd, const char *id, struct ks_err *err);
+
+/**
+ * ks_container_kill() - send a signal to init, or to every process
+ *
+ * Return: 0; -EBADFD with "container not running"; -errno.
+ */
+int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_err *err);
+
+/**
+ * ks_container_delete() - undo everything that create did
+ * @force: also a container that runs, or that a create left half-made
+ *
+ * Return: 0; -EBADFD when it runs; -errno.
+ */
+int ks_container_delete(int root_fd, const char *id, bool force, const struct ks_storage *storage,
+			struct ks_err *err);
+
+/** struct ks_exec - a further process in a container */
+struct ks_exec {
+	const char *id;
+	int root_fd;
+	struct ks_spec_process *process; /* complete: what the options left open is the container's */
+	const char *console_socket, *pid_file;
+	unsigned int preserve_fds;
+	struct ks_strv *warnings;
+};
+
+/** struct ks_process - a process that was started */
+struct ks_process {
+	pid_t pid;
+	int pidfd;  /* owned */
+	int tty_fd; /* owned */
+};
+
+/** ks_container_exec() - start a process inside; 0, or the error of its exec */
+int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_spec *s,
+		      struct ks_process *ret, struct ks_err *err);
+
+/** ks_container_spec() - the container's own copy of its config.json */
+int ks_container_spec(struct ks_arena *a, int root_fd, const char *id, struct ks_spec *ret,
+		      struct ks_err *err);
+
+/** ks_signals_block() - before the first process is started: keep what must be forwarded */
+int ks_signals_block(struct ks_err *err);
+
+/**
+ * ks_process_wait() - be the parent of a foreground process
+ * @tty_fd: the terminal's master, or -1: relayed to and from standard input and output
+ *
+ * Signals are forwarded. Needs ks_signals_block() before.
+ * Return: the exit code (128 + signal), or -errno.
+ */
+int ks_process_wait(pid_t pid, int pidfd, int tty_fd, struct ks_err *err);
+
+/**
+ * ks_seal() - run this program from a copy that a container cannot overwrite
+ *
+ * Does nothing when it does already; else executes it anew, and does not return.
+ * Return: 0 or -errno.
+ * Source: CVE-2019-5736; docs/adr/0006-self-protection.md.
+ */
+int ks_seal(char *const argv[], struct ks_err *err);
+
+/** ks_signal_parse() - "9", "KILL", "SIGKILL", "RTMIN+3"; the number or -EINVAL */
+int ks_signal_parse(const char *s);

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a process in the right namespaces to the user's program. */
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <kshim/compat.h>
+#include <kshim/fd.h>
+#include <kshim/path.h>
+
+#include "child.h"
+
+#define LAST_CAP 63
+
+int ks_child_session(struct ks_child *c)
+{
+	if (setsid() < 0 && errno != EPERM)
+		return ks_err_set(&c->err, -errno, "make a session");
+	if (!c->p->process.keyring)
+		return 0;
+	/* So that the container sees no key of its caller. A kernel without keyrings has none. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, c->p->process.keyring) < 0 &&
+	    errno != ENOSYS && errno != EOPNOTSUPP)
+		return ks_err_set(&c->err, -errno, "make a session keyring");
+	return 0;
+}
+
+int ks_child_rlimits(struct ks_child *c)
+{
+	const struct ks_plan_process *p = &c->p->process;
+
+	for (size_t i = 0; i < p->n_rlimits; i++)
+		if (setrlimit((__rlimit_resource_t)p->rlimits[i].type, &p->rlimits[i].value) < 0)
+			return ks_err_set(&c->err, -errno,
+					  "set resource limit %d to %llu/%llu (raising a hard "
+					  "limit needs CAP_SYS_RESOURCE)",
+					  p->rlimits[i].type,
+					  (unsigned long long)p->rlimits[i].value.rlim_cur,
+					  (unsigned long long)p->rlimits[i].value.rlim_max);
+	return 0;
+}
+
+/* Inside the root, and not where a leaked descriptor of the host led to (CVE-2024-21626). */
+static int check_inside(struct ks_child *c)
+{
+	char buf[PATH_MAX];
+
+	if (syscall(SYS_getcwd, buf, sizeof(buf)) < 0)
+		return ks_err_set(&c->err, -errno, "look at the working directory");
+	if (buf[0] != '/')
+		return ks_err_kind(&c->err, KS_ERR_DENIED,
+				   "working directory %s is outside of the container",
+				   c->p->process.cwd);
+	return 0;
+}
+
+static int enter_cwd(struct ks_child *c)
+{
+	const char *cwd = c->p->process.cwd;
+
+	if (chdir(cwd) < 0)
+		return ks_err_set(&c->err, -errno, "enter the working directory %s", cwd);
+	return check_inside(c);
+}
+
+int ks_child_cwd(struct ks_child *c)
+{
+	const char *cwd = c->p->process.cwd;
+
+	umask(0022);
+	if (ks_streq(cwd, "/"))
+		return chdir("/") < 0 ? ks_err_set(&c->err, -errno, "enter /") : 0;
+	/* Made when it is missing, as runc and crun do; but not by exec. */
+	if (c->p->init_pidfd < 0 && access(cwd, F_OK) < 0 && errno == ENOENT) {
+		ks_auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		ks_auto_fd int dir = ks_path_mkdir(root, cwd, 0755);
+
+		if (dir < 0)
+			return ks_err_set(&c->err, dir, "make the working directory %s", cwd);
+	}
+	int r = enter_cwd(c);
+
+	/* Only its user may be allowed in: tried again in ks_child_identity(). */
+	return r == -EACCES ? 0 : r;
+}
+
+static int load_seccomp(struct ks_child *c)
+{
+	const struct ks_plan_process *p = &c->p->process;
+
+	if (!p->seccomp.len)
+		return 0;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->seccomp_flags, &p->seccomp) < 0)
+		return ks_err_set(&c->err, -errno, "load the seccomp filter");
+	return 0;
+}
+
+/* Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to be dropped. */
+int ks_child_seccomp_early(struct ks_child *c)
+{
+	return c->p->process.no_new_privs ? 0 : load_seccomp(c);
+}
+
+static int drop_bounding(struct ks_child *c)
+{
+	for (unsigned int cap = 0; cap <= LAST_CAP; cap++) {
+		if (c->p->process.caps.bounding >> cap & 1)
+			continue;
+		/* EINVAL: the kernel does not know this one, nor any above it. */
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
+			if (errno == EINVAL)
+				break;
+			return ks_err_set(&c->err, -errno, "drop capability %u", cap);
+		}
+	}
+	return 0;
+}
+
+static int set_caps(struct ks_child *c)
+{
+	const struct ks_plan_caps *k = &c->p->process.caps;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	for (unsigned int i = 0; i < 2; i++) {
+		data[i].effective = (uint32_t)(k->effective >> 32 * i);
+		data[i].permitted = (uint32_t)(k->permitted >> 32 * i);
+		data[i].inheritable = (uint32_t)(k->inheritable >> 32 * i);
+	}
+	if (syscall(SYS_capset, &header, data) < 0)
+		return ks_err_set(&c->err, -errno, "set the capabilities");
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+		return ks_err_set(&c->err, -errno, "clear the ambient capabilities");
+	for (unsigned int cap = 0; cap <= LAST_CAP; cap++)
+		if (k->ambient >> cap & 1 &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			return ks_err_set(&c->err, -errno, "raise ambient capability %u", cap);
+	return 0;
+}
+
+int ks_child_identity(struct ks_child *c)
+{
+	const struct ks_plan_process *p = &c->p->process;
+	int r = p->caps.set ? drop_bounding(c) : 0;
+
+	if (r < 0)
+		return r;
+	/* The capabilities are to outlive the change of user, up to set_caps(). */
+	if (p->caps.set && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return ks_err_set(&c->err, -errno, "keep capabilities");
+	/* A user namespace with setgroups denied has no supplementary groups to drop. */
+	if (syscall(SYS_setgroups, p->n_gids, p->gids) < 0 && (p->n_gids || errno != EPERM))
+		return ks_err_set(&c->err, -errno, "set the supplementary groups");
+	if (syscall(SYS_setresgid, p->gid, p->gid, p->gid) < 0)
+		return ks_err_set(&c->err, -errno, "set the group to %u", p->gid);
+	if (syscall(SYS_setresuid, p->uid, p->uid, p->uid) < 0)
+		return ks_err_set(&c->err, -errno, "set the user to %u", p->uid);
+	if (p->caps.set) {
+		r = set_caps(c);
+		if (r < 0)
+			return r;
+		prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+	}
+	if (!ks_streq(p->cwd, "/")) {
+		r = enter_cwd(c);
+		if (r < 0)
+			return r;
+	}
+	umask(p->umask);
+	if (p->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return ks_err_set(&c->err, -errno, "set no_new_privs");
+	return 0;
+}
+
+/*
+ * HOME from the container's /etc/passwd, as every runtime sets it. Read here
+ * without NSS: the file is the container's, and may be anything.
+ */
+static void find_home(struct ks_child *c)
+{
+	struct ks_plan_process *p = &c->p->process;
+	char buf[8192], want[16];
+	const char *home = "/";
+	ks_auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ks_auto_fd int fd = ks_path_open(root, "/etc/passwd", O_RDONLY | O_NONBLOCK);
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
+
+	ks_fmt(want, sizeof(want), ":%u:", p->uid);
+	buf[n > 0 ? n : 0] = '\0';
+	for (char *line = buf, *end; *line; line = end) {
+		end = line + strcspn(line, "\n");
+		if (*end)
+			*end++ = '\0';
+		/* name:password:uid:gid:gecos:home:shell */
+		char *uid = strchr(line, ':');
+
+		uid = uid ? strchr(uid + 1, ':') : NULL;
+		if (!uid || strncmp(uid, want, strlen(want)) != 0)
+			continue;
+		char *f = uid;
+
+		for (int i = 0; i < 3 && f; i++)
+			f = strchr(f + 1, ':');
+		if (!f)
+			continue;
+		f[1 + strcspn(f + 1, ":")] = '\0';
+		home = f[1] ? f + 1 : home;
+		break;
+	}
+	ks_fmt(c->home, sizeof(c->home), "HOME=%s", home);
+	p->env[p->n_env++] = c->home;
+	p->env[p->n_env] = NULL;
+}
+
+static int check_file(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+		return -EACCES;
+	return 0;
+}
+
+/* Searched now, so that `create` can tell; args[0] is replaced by nothing, only the path is kept. */
+static const char *find_command(struct ks_child *c, char *buf, size_t size, int *ret)
+{
+	const struct ks_plan_process *p = &c->p->process;
+	const char *name = p->args[0];
+
+	if (strchr(name, '/')) {
+		*ret = check_file(name);
+		return name;
+	}
+	*ret = -ENOENT;
+	for (const char *d = p->path; *d;) {
+		size_t n = strcspn(d, ":");
+
+		ks_fmt(buf, size, "%.*s/%s", n ? (int)n : 1, n ? d : ".", name);
+		int r = check_file(buf);
+
+		if (r == 0) {
+			*ret = 0;
+			return buf;
+		}
+		if (r == -EACCES)
+			*ret = r;
+		d += n + (d[n] == ':');
+	}
+	return name;
+}
+
+static int fail_command(struct ks_child *c, int r)
+{
+	const char *name = c->p->process.args[0];
+
+	if (r == -EACCES || r == -ENOEXEC)
+		return ks_err_kind(&c->err, KS_ERR_NOT_EXECUTABLE, "exec: \"%s\": %s", name,
+				   r == -EACCES ? "permission denied" : "exec format error");
+	if (r != -ENOENT && r != -ENOTDIR)
+		return ks_err_set(&c->err, r, "exec: \"%s\"", name);
+	return ks_err_kind(&c->err, KS_ERR_NO_COMMAND, "exec: \"%s\": %s", name,
+			   strchr(name, '/') ? "no such file or directory" :
+					       "executable file not found in $PATH");
+}
+
+int ks_child_find_command(struct ks_child *c)
+{
+	char buf[PATH_MAX];
+	int r;
+
+	if (!c->p->process.has_home)
+		find_home(c);
+	find_command(c, buf, sizeof(buf), &r);
+	return r < 0 ? fail_command(c, r) : 0;
+}
+
+int ks_child_exec(struct ks_child *c)
+{
+	struct ks_plan_process *p = &c->p->process;
+	char buf[PATH_MAX];
+	int found;
+	const char *path = find_command(c, buf, sizeof(buf), &found);
+
+	if (found < 0)
+		return fail_command(c, found);
+	/* Whatever the caller of kshim left open stays here (CVE-2024-21626). */
+	if (ks_sys_close_range(3 + p->preserve_fds, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return ks_err_set(&c->err, -errno, "close the other descriptors");
+	/* From here on only what the filter allows can be called. */
+	int r = p->no_new_privs ? load_seccomp(c) : 0;
+
+	if (r < 0)
+		return r;
+	execve(path, p->args, p->env);
+	return fail_command(c, -errno);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The steps of the child, in the order in which they must come:
+ *
+ *  - the cgroup before the cgroup namespace, which takes it as its root;
+ *  - the ids of a user namespace before anything that needs a capability;
+ *  - mounts before pivot_root, since their sources lie in the host's tree and
+ *    hooks that see both trees run at its end;
+ *  - the terminal after pivot_root: its devpts is the container's own;
+ *  - seccomp as late as possible: what it forbids, the child may not use.
+ */
+#include "child.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <kshim/channel.h>
+#include <kshim/compat.h>
+#include <kshim/fd.h>
+
+int ks_child_expect(struct ks_child *c, int sock, enum ks_launch_msg type, int *ret_fd)
+{
+	struct ks_msg m;
+	int r = ks_channel_recv(sock, &m, ret_fd, &c->err);
+
+	if (r == KS_CHANNEL_CLOSED)
+		return ks_err_kind(&c->err, KS_ERR_INTERNAL, "the parent of the launch is gone");
+	if (r == 0 && m.type != (uint32_t)type)
+		return ks_err_kind(&c->err, KS_ERR_INTERNAL, "unexpected message %u", m.type);
+	return r;
+}
+
+static int send_simple(struct ks_child *c, enum ks_launch_msg type, int fd)
+{
+	int r = ks_channel_send(c->sock, type, NULL, 0, fd, &c->err);
+
+	if (r == KS_CHANNEL_CLOSED)
+		return ks_err_kind(&c->err, KS_ERR_INTERNAL, "the parent of the launch is gone");
+	return r;
+}
+
+/* "0" is the writer: a thread that moves itself need not wait for a grace period. */
+static int step_join_cgroup(struct ks_child *c)
+{
+	for (size_t i = 0; i < c->p->cgroup.n_tasks; i++)
+		if (write(c->p->cgroup.tasks_fd[i], "0", 1) != 1)
+			return ks_err_set(&c->err, -errno, "join the cgroup");
+	return 0;
+}
+
+/* The parent wrote the maps; become root of the new user namespace. */
+static int step_wait_go(struct ks_child *c)
+{
+	int r = ks_child_expect(c, c->sock, KS_MSG_GO, NULL);
+
+	if (r < 0)
+		return r;
+	if (!c->p->uid_map && c->p->join_fd[KS_NS_USER] < 0)
+		return 0;
+	/* The system calls themselves: the library's wrappers may take locks. */
+	if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
+		return ks_err_set(&c->err, -errno, "become root of the user namespace");
+	return 0;
+}
+
+static int step_join_namespaces(struct ks_child *c)
+{
+	/* The mount namespace last: the others were opened by descriptor, it hides the paths. */
+	static const enum ks_ns order[] = { KS_NS_NETWORK, KS_NS_IPC, KS_NS_UTS, KS_NS_CGROUP,
+					    KS_NS_MOUNT };
+
+	for (size_t i = 0; i < KS_ARRAY_LEN(order); i++) {
+		int fd = c->p->join_fd[order[i]];
+
+		if (fd >= 0 && setns(fd, (int)ks_ns_flag(order[i])) < 0)
+			return ks_err_set(&c->err, -errno, "join the %s namespace",
+					  ks_ns_proc_name(order[i]));
+	}
+	if (c->p->init_pidfd >= 0 && setns(c->p->init_pidfd, (int)c->p->init_ns_flags) < 0)
+		return ks_err_set(&c->err, -errno, "join the container's namespaces");
+	if (c->p->init_ns_flags & CLONE_NEWUSER &&
+	    (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0))
+		return ks_err_set(&c->err, -errno, "become root of the user namespace");
+	if (c->p->new_cgroupns && unshare(CLONE_NEWCGROUP) < 0)
+		return ks_err_set(&c->err, -errno, "make a cgroup namespace");
+	return 0;
+}
+
+static int step_names(struct ks_child *c)
+{
+	const char *h = c->p->hostname, *d = c->p->domainname;
+
+	if (h && *h && sethostname(h, strlen(h)) < 0)
+		return ks_err_set(&c->err, -errno, "set the host name to %s", h);
+	if (d && *d && setdomainname(d, strlen(d)) < 0)
+		return ks_err_set(&c->err, -errno, "set the domain name to %s", d);
+	return 0;
+}
+
+/* A procfs of the new pid namespace that nobody else has seen: writes to it go nowhere else. */
+static int step_open_proc(struct ks_child *c)
+{
+	if (!c->p->sysctl->n)
+		return 0;
+	return ks_mount_new("proc", "proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+							  MOUNT_ATTR_NOEXEC, &c->proc_fd, &c->err);
+}
+
+static int step_sysctl(struct ks_child *c)
+{
+	char path[256];
+
+	for (size_t i = 0; i < c->p->sysctl->n; i++) {
+		const struct ks_map_entry *e = &c->p->sysctl->v[i];
+
+		size_t n = ks_fmt(path, sizeof(path), "sys/%s", e->key);
+
+		for (size_t k = 0; k < n; k++)
+			path[k] = path[k] == '.' ? '/' : path[k];
+		int r = ks_file_write_at(c->proc_fd, path, e->value);
+
+		if (r < 0)
+			return ks_err_set(&c->err, r, "set sysctl %s to \"%s\"", e->key, e->value);
+	}
+	c->proc_fd = ks_fd_close(c->proc_fd);
+	return 0;
+}
+
+static int run_hooks(struct ks_child *c, const struct ks_plan_hooks *h, const char *kind)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		int r = ks_hook_run(&h->v[i], c->state_fd, &c->err);
+
+		if (r < 0)
+			return ks_err_prefix(&c->err, r, "%s hook %zu", kind, i);
+	}
+	return 0;
+}
+
+static int step_hooks(struct ks_child *c)
+{
+	if (!c->p->runtime_hooks)
+		return 0;
+	int r = send_simple(c, KS_MSG_HOOKS, -1);
+
+	if (r == 0)
+		r = ks_child_expect(c, c->sock, KS_MSG_STATE, &c->state_fd);
+	if (r == 0)
+		r = run_hooks(c, &c->p->create_container, "createContainer");
+	return r;
+}
+
+static int step_ready(struct ks_child *c)
+{
+	int r = send_simple(c, KS_MSG_READY, -1);
+
+	/* Until the container is on record nobody could find this process: it ends with its parent. */
+	return r < 0 ? r : ks_child_expect(c, c->sock, KS_MSG_SAVED, NULL);
+}
+
+/* Released over the channel (run, exec, the shim), or by `kshim start` through its socket. */
+static int step_wait_start(struct ks_child *c)
+{
+	if (c->p->start_fd < 0)
+		return ks_child_expect(c, c->sock, KS_MSG_START, NULL);
+	for (;;) {
+		c->start_fd = accept4(c->p->start_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (c->start_fd < 0 && errno != EINTR)
+			return ks_err_set(&c->err, -errno, "wait for start");
+		if (c->start_fd < 0)
+			continue;
+		/* A `start` that died before it said so did not start anything. */
+		if (ks_child_expect(c, c->start_fd, KS_MSG_START, NULL) == 0)
+			return 0;
+		c->start_fd = ks_fd_close(c->start_fd);
+	}
+}
+
+static int step_start_hooks(struct ks_child *c)
+{
+	return run_hooks(c, &c->p->start_container, "startContainer");
+}
+
+struct step {
+	const char *name;
+	ks_child_step *fn;
+};
+
+static const struct step init_steps[] = {
+	{ "join cgroup", step_join_cgroup },
+	{ "map ids", step_wait_go },
+	{ "join namespaces", step_join_namespaces },
+	{ "host name", step_names },
+	{ "mount propagation", ks_child_propagation },
+	{ "root file system", ks_child_attach_rootfs },
+	{ "mounts", ks_child_mounts },
+	{ "devices", ks_child_devices },
+	{ "procfs", step_open_proc },
+	{ "sysctl", step_sysctl },
+	{ "masked paths", ks_child_mask },
+	{ "hooks", step_hooks },
+	{ "pivot root", ks_child_pivot },
+	{ "session", ks_child_session },
+	{ "console", ks_child_console },
+	{ "read-only root", ks_child_root_readonly },
+	{ "limits", ks_child_rlimits },
+	{ "working directory", ks_child_cwd },
+	{ "seccomp", ks_child_seccomp_early },
+	{ "user and capabilities", ks_child_identity },
+	{ "command", ks_child_find_command },
+	{ "ready", step_ready },
+	{ "start", step_wait_start },
+	{ "start hooks", step_start_hooks },
+	{ "exec", ks_child_exec },
+	{ NULL, NULL },
+};
+
+static const struct step exec_steps[] = {
+	{ "join cgroup", step_join_cgroup },
+	{ "map ids", step_wait_go },
+	{ "join namespaces", step_join_namespaces },
+	{ "session", ks_child_session },
+	{ "console", ks_child_console },
+	{ "limits", ks_child_rlimits },
+	{ "working directory", ks_child_cwd },
+	{ "seccomp", ks_child_seccomp_early },
+	{ "user and capabilities", ks_child_identity },
+	{ "command", ks_child_find_command },
+	{ "ready", step_ready },
+	{ "start", step_wait_start },
+	{ "exec", ks_child_exec },
+	{ NULL, NULL },
+};
+
+/* Signals as a program expects them at its start, whatever the caller of kshim ignored. */
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void ks_child_run(struct ks_plan *p, int sock)
+{
+	struct ks_child c = { .p = p,
+			      .sock = sock,
+			      .start_fd = -EBADF,
+			      .state_fd = -EBADF,
+			      .proc_fd = -EBADF };
+
+	/*
+	 * Not dumpable: a process of a namespace that is joined below must not
+	 * trace this one or read its descriptors (CVE-2016-9962).
+	 */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	reset_signals();
+	for (const struct step *s = p->rootfs_fd >= 0 ? init_steps : exec_steps; s->fn; s++) {
+		if (s->fn(&c) < 0)
+			break;
+	}
+	/* exec returned or a step failed: tell whoever waits. */
+	int to = c.start_fd >= 0 ? c.start_fd : sock;
+
+	(void)ks_channel_send(to, KS_MSG_ERROR, &c.err, sizeof(c.err), -1, NULL);
+	_exit(c.err.kind == KS_ERR_NO_COMMAND ? 127 : 126);
+}

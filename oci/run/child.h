@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The child of a launch, between clone3 and exec.
+ *
+ * Everything here, and everything it calls, neither allocates nor uses stdio,
+ * locale or NSS: `make lint` checks the symbols of child*.o. Memory is the
+ * parent's, copied on write.
+ */
+#include "plan.h"
+
+struct ks_child {
+	struct ks_plan *p;
+	int sock;     /* channel to the parent */
+	int start_fd; /* connection of `start`, or -EBADF */
+	int state_fd; /* state JSON for hooks, or -EBADF */
+	int proc_fd;  /* a procfs that the container cannot have touched, or -EBADF */
+	char home[512];
+	struct ks_err err;
+};
+
+/* One step: 0, or negative with c->err set. */
+typedef int ks_child_step(struct ks_child *c);
+
+/* child-rootfs.c */
+ks_child_step ks_child_propagation, ks_child_attach_rootfs, ks_child_mounts, ks_child_mask,
+	ks_child_root_readonly, ks_child_pivot;
+/* child-dev.c */
+ks_child_step ks_child_devices, ks_child_console;
+/* child-process.c */
+ks_child_step ks_child_session, ks_child_rlimits, ks_child_cwd, ks_child_seccomp_early,
+	ks_child_identity, ks_child_find_command, ks_child_exec;
+
+/* Waits for a message of that type; anything else is an error. *ret_fd as in ks_channel_recv(). */
+int ks_child_expect(struct ks_child *c, int sock, enum ks_launch_msg type, int *ret_fd);

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Create, in an order that leaves nothing unfindable at any moment:
+ *
+ *  1. the directory and its lock claim the id;
+ *  2. the record names cgroup and storage before either is made;
+ *  3. storage, cgroup, process: each undone by delete from the record alone;
+ *  4. the record gets the pid, and only then may the process outlive us.
+ *
+ * Killed between two steps, the process ends with its channel, and `delete
+ * --force` finds the rest by the record.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <kshim/crash.h>
+#include <kshim/fd.h>
+
+#include "launch.h"
+#include "lifecycle.h"
+
+void ks_created_done(struct ks_created *c)
+{
+	c->pidfd = ks_fd_close(c->pidfd);
+	c->sock = ks_fd_close(c->sock);
+	c->tty_fd = ks_fd_close(c->tty_fd);
+	c->lock_fd = ks_fd_close(c->lock_fd);
+	c->dir_fd = ks_fd_close(c->dir_fd);
+	ks_json_out_done(&c->state);
+}
+
+/* The state of a container as JSON, in a file that hooks read as their input. */
+static int make_state_file(const struct ks_container *c, enum ks_status status, int *ret_fd,
+			   struct ks_err *err)
+{
+	ks_auto_json_out struct ks_json_out o = { 0 };
+	ks_auto_fd int fd = memfd_create("state", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return ks_err_set(err, -errno, "make a memory file");
+	ks_state_write_oci(c, status, &o);
+	if (o.buf.failed)
+		return ks_err_oom(err);
+	int r = ks_fd_write_all(fd, o.buf.data, o.buf.len);
+
+	if (r < 0)
+		return ks_err_set(err, r, "write the state for hooks");
+	*ret_fd = KS_TAKE_FD(fd);
+	return 0;
+}
+
+static int run_hooks(struct ks_arena *a, const struct ks_list *list, const char *kind, int state_fd,
+		     struct ks_err *err)
+{
+	struct ks_plan_hooks hooks = { 0 };
+	int r = ks_plan_hooks(a, list, &hooks, err);
+
+	for (size_t i = 0; i < hooks.n && r == 0; i++) {
+		r = ks_hook_run(&hooks.v[i], state_fd, err);
+		if (r < 0)
+			r = ks_err_prefix(err, r, "%s hook %zu", kind, i);
+	}
+	return r;
+}
+
+int ks_hooks_run_list(const struct ks_list *list, const char *kind, const struct ks_container *c,
+		      enum ks_status status, struct ks_err *err)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	ks_auto_fd int fd = -EBADF;
+
+	if (!list->n)
+		return 0;
+	int r = make_state_file(c, status, &fd, err);
+
+	return r < 0 ? r : run_hooks(&a, list, kind, fd, err);
+}
+
+/* Everything that the undoing of a failed create needs. */
+struct making {
+	struct ks_arena *arena;
+	struct ks_create *c;
+	const struct ks_spec *spec;
+	struct ks_created *out;
+	struct ks_cgroup cgroup;
+	struct ks_plan plan;
+	struct ks_launched launched;
+	struct ks_mount_request *volumes;
+	bool storage_up, cgroup_made;
+};
+
+static int on_hooks(void *data, int *ret_state_fd, struct ks_err *err)
+{
+	struct making *m = data;
+	const struct ks_spec *s = m->spec;
+
+	m->out->container.pid = (struct ks_opt_u64){ true, (uint64_t)m->launched.pid };
+	int r = make_state_file(&m->out->container, KS_STATUS_CREATING, ret_state_fd, err);
+
+	if (r == 0)
+		r = run_hooks(m->arena, &s->hooks.prestart, "prestart", *ret_state_fd, err);
+	if (r == 0)
+		r = run_hooks(m->arena, &s->hooks.create_runtime, "createRuntime", *ret_state_fd,
+			      err);
+	m->out->container.pid.set = false;
+	return r;
+}
+
+static int make_record(struct making *m, struct ks_err *err)
+{
+	struct ks_container *k = &m->out->container;
+	char buf[KS_BOOT_ID_SIZE], now[40], rootfs[4096];
+	int r = ks_boot_id(buf, err);
+
+	if (r < 0)
+		return r;
+	if (m->spec->root.path[0] == '/')
+		ks_fmt(rootfs, sizeof(rootfs), "%s", m->spec->root.path);
+	else
+		ks_fmt(rootfs, sizeof(rootfs), "%s/%s", m->c->bundle, m->spec->root.path);
+	*k = (struct ks_container){
+		.id = m->c->id,
+		.bundle = m->c->bundle,
+		.rootfs = ks_arena_strdup(m->arena, rootfs),
+		.created = ks_arena_strdup(m->arena, ks_now_rfc3339(now)),
+		.oci_version = m->spec->oci_version,
+		.cgroup_path = m->cgroup.path,
+		.boot_id = ks_arena_strdup(m->arena, buf),
+		.owner_uid = getuid(),
+		.annotations = m->spec->annotations,
+	};
+	if (!k->rootfs || !k->created || !k->boot_id)
+		return ks_err_oom(err);
+	if (m->c->storage && m->c->storage->plan)
+		return m->c->storage->plan(m->c->storage->data, m->arena, m->spec, m->c->id,
+					   &k->storage, err);
+	return 0;
+}
+
+/* The text that was parsed: what the file says later does not matter. */
+static int save_config(struct making *m, struct ks_err *err)
+{
+	ks_auto_fd int fd = openat(m->out->dir_fd, "config.json",
+				   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : ks_fd_write_all(fd, m->spec->text, m->spec->text_len);
+
+	return r < 0 ? ks_err_set(err, r, "save the container's config.json") : 0;
+}
+
+static int storage_up(struct making *m, struct ks_err *err)
+{
+	const struct ks_storage *st = m->c->storage;
+
+	if (!st || !m->out->container.storage)
+		return 0;
+	m->storage_up = true;
+	int r = st->up(st->data, m->arena, m->out->container.storage, m->c->id, &m->volumes,
+		       &m->c->n_volumes, &m->c->hostname, err);
+
+	m->c->volumes = m->volumes;
+	ks_crash_point("storage-up");
+	return r;
+}
+
+/* The socket that `start` connects to; the path is relative to the directory, so never too long. */
+static int make_start_socket(struct making *m, struct ks_err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	ks_auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (sock < 0)
+		return ks_err_set(err, -errno, "make the start socket");
+	ks_fmt(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/start.sock", m->out->dir_fd);
+	if (bind(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(sock, 1) < 0)
+		return ks_err_set(err, -errno, "make the start socket");
+	m->plan.start_fd = KS_TAKE_FD(sock);
+	return 0;
+}
+
+static int make_plan(struct making *m, struct ks_err *err)
+{
+	const struct ks_spec *s = m->spec;
+	bool new_userns = ks_spec_namespace(s, KS_NS_USER) != NULL;
+	int r = ks_plan_init_container(m->arena, m->c, s, &m->cgroup, &m->plan, err);
+
+	if (r == 0)
+		r = ks_plan_process(m->arena, s->process, new_userns, m->c->warnings,
+				    &m->plan.process, err);
+	if (r == 0)
+		r = ks_seccomp_plan(m->arena, s, m->c->root_fd, &m->plan.process, err);
+	if (r < 0)
+		return r;
+	m->plan.process.preserve_fds = m->c->preserve_fds;
+	if (!m->c->no_new_keyring) {
+		m->plan.process.keyring = ks_arena_printf(m->arena, "_ses.%s", m->c->id);
+		if (!m->plan.process.keyring)
+			return ks_err_oom(err);
+	}
+	return m->c->attached ? 0 : make_start_socket(m, err);
+}
+
+/* Written by the parent: the child's /proc may be anything. */
+static int set_oom_score(struct making *m, struct ks_err *err)
+{
+	char path[64], value[16];
+
+	if (!m->spec->process->oom_score_adj.set)
+		return 0;
+	ks_fmt(path, sizeof(path), "/proc/%d/oom_score_adj", m->launched.pid);
+	ks_fmt(value, sizeof(value), "%lld", (long long)m->spec->process->oom_score_adj.v);
+	int r = ks_file_write_at(AT_FDCWD, path, value);
+
+	return r < 0 ? ks_err_set(err, r, "process.oomScoreAdj: write %s", value) : 0;
+}
+
+static int launch(struct making *m, struct ks_err *err)
+{
+	struct ks_container *k = &m->out->container;
+	int r = ks_launch(&m->plan, &m->launched, err);
+
+	if (r == 0)
+		r = set_oom_score(m, err);
+	if (r == 0)
+		r = ks_launch_wait(&m->launched, KS_MSG_READY, on_hooks, m, err);
+	if (r < 0)
+		return r;
+	ks_crash_point("ready");
+	if (m->launched.tty_fd >= 0 && m->c->console_socket) {
+		r = ks_console_send(m->c->console_socket, m->launched.tty_fd, err);
+		if (r < 0)
+			return r;
+		m->launched.tty_fd = ks_fd_close(m->launched.tty_fd);
+	}
+	k->pid = (struct ks_opt_u64){ true, (uint64_t)m->launched.pid };
+	k->start_time.set = true;
+	r = ks_process_start_time(m->launched.pid, &k->start_time.v);
+	if (r < 0)
+		return ks_err_set(err, r, "the container's first process");
+	r = ks_state_save(m->out->dir_fd, k, err);
+	if (r == 0 && k->storage)
+		r = m->c->storage->running(m->c->storage->data, k->storage, k, err);
+	if (r == 0 && m->c->pid_file)
+		r = ks_pid_file_write(m->c->pid_file, m->launched.pid, err);
+	ks_crash_point("recorded");
+	if (r == 0)
+		r = ks_launch_send(&m->launched, KS_MSG_SAVED, -1, err);
+	return r;
+}
+
+static void undo(struct making *m)
+{
+	ks_launch_abort(&m->launched);
+	if (m->cgroup_made) {
+		(void)ks_cgroup_kill(&m->cgroup, NULL);
+		(void)ks_cgroup_destroy(&m->cgroup, 2000, NULL);
+	}
+	if (m->storage_up)
+		(void)m->c->storage->down(m->c->storage->data, m->out->container.storage, m->c->id,
+					  NULL);
+	if (m->out->dir_fd >= 0)
+		(void)ks_state_remove(m->c->root_fd, m->c->id, NULL);
+}
+
+static int make(struct making *m, struct ks_err *err)
+{
+	int r = make_record(m, err);
+
+	if (r == 0)
+		r = ks_state_save(m->out->dir_fd, &m->out->container, err);
+	if (r == 0)
+		r = save_config(m, err);
+	ks_crash_point("claimed");
+	if (r == 0)
+		r = storage_up(m, err);
+	if (r < 0)
+		return r;
+	r = ks_cgroup_create(&m->cgroup, &m->spec->lnx.resources, err);
+	if (r < 0)
+		return r;
+	m->cgroup_made = true;
+	r = make_plan(m, err);
+	return r < 0 ? r : launch(m, err);
+}
+
+static int check(const struct ks_create *c, const struct ks_spec *s, struct ks_err *err)
+{
+	if (!s->process)
+		return ks_err_kind(err, KS_ERR_INVALID, "config.json: process: is missing");
+	if (s->process->terminal && !c->console_socket && !c->attached)
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "process.terminal is true: create needs --console-socket");
+	if (!s->process->terminal && c->console_socket)
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "--console-socket is given, but process.terminal is false");
+	return 0;
+}
+
+int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks_spec *s,
+			struct ks_created *ret, struct ks_err *err)
+{
+	struct making m = {
+		.arena = a, .c = c, .spec = s, .out = ret, .launched = KS_LAUNCHED_INIT
+	};
+
+	*ret = (struct ks_created){ .pidfd = -EBADF,
+				    .sock = -EBADF,
+				    .tty_fd = -EBADF,
+				    .lock_fd = -EBADF,
+				    .dir_fd = -EBADF };
+	ks_plan_empty(&m.plan);
+	int r = check(c, s, err);
+
+	if (r == 0)
+		r = ks_cgroup_detect(a, &m.cgroup.host, err);
+	if (r == 0)
+		r = ks_cgroup_path(a, s->lnx.cgroups_path, c->id, &m.cgroup.path, err);
+	if (r == 0)
+		r = ks_state_create(c->root_fd, c->id, &ret->dir_fd, &ret->lock_fd, err);
+	if (r < 0)
+		return r;
+	r = make(&m, err);
+	for (size_t i = 0; i < c->n_volumes; i++)
+		m.volumes[i].fd = ks_fd_close(m.volumes[i].fd);
+	ks_plan_done(&m.plan);
+	if (r < 0) {
+		undo(&m);
+		ks_created_done(ret);
+		return r;
+	}
+	ret->pid = m.launched.pid;
+	ret->pidfd = KS_TAKE_FD(m.launched.pidfd);
+	ret->tty_fd = KS_TAKE_FD(m.launched.tty_fd);
+	ret->sock = KS_TAKE_FD(m.launched.sock);
+	ks_launched_done(&m.launched);
+	return 0;
+}
+
+int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct ks_err *err)
+{
+	int r = ks_channel_send(c->sock, KS_MSG_START, NULL, 0, -1, err);
+
+	if (r >= 0)
+		r = ks_launch_wait_exec(c->sock, err);
+	c->sock = ks_fd_close(c->sock);
+	if (r == 0)
+		r = ks_hooks_run_list(&s->hooks.poststart, "poststart", &c->container,
+				      KS_STATUS_RUNNING, err);
+	return r;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A further process in a container: all namespaces of its init by one pidfd. */
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <kshim/compat.h>
+#include <kshim/fd.h>
+
+#include "launch.h"
+
+/* Those namespaces of init that are not ours: joining one's own fails or is for nothing. */
+static int differing_namespaces(pid_t pid, uint64_t *ret, struct ks_err *err)
+{
+	*ret = 0;
+	for (int i = 0; i < KS_NS_COUNT; i++) {
+		char path[64];
+		struct stat theirs, ours;
+		const char *name = ks_ns_proc_name((enum ks_ns)i);
+
+		ks_fmt(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+		if (stat(path, &theirs) < 0)
+			return ks_err_set(err, -errno, "look at %s", path);
+		ks_fmt(path, sizeof(path), "/proc/self/ns/%s", name);
+		if (stat(path, &ours) < 0)
+			return ks_err_set(err, -errno, "look at %s", path);
+		if (theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev)
+			*ret |= ks_ns_flag((enum ks_ns)i);
+	}
+	return 0;
+}
+
+static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_spec *s,
+		     const struct ks_container *c, struct ks_plan *p, struct ks_err *err)
+{
+	struct ks_cgroup cg = { .path = c->cgroup_path };
+	pid_t pid = (pid_t)c->pid.v;
+	int r = ks_cgroup_detect(a, &cg.host, err);
+
+	p->init_pidfd = ks_sys_pidfd_open(pid);
+	/* Only after this check is the descriptor known to be that of init. */
+	if (p->init_pidfd < 0 || !ks_process_alive(pid, c->start_time.v))
+		return ks_err_kind(err, KS_ERR_STATE, "container not running");
+	if (r == 0)
+		r = ks_cgroup_open_join(&cg, &p->cgroup, err);
+	if (r == 0)
+		r = differing_namespaces(pid, &p->init_ns_flags, err);
+	if (r < 0)
+		return r;
+	if (p->init_ns_flags & CLONE_NEWPID) {
+		char path[64];
+
+		ks_fmt(path, sizeof(path), "/proc/%d/ns/pid", pid);
+		p->join_fd[KS_NS_PID] = open(path, O_RDONLY | O_CLOEXEC);
+		if (p->join_fd[KS_NS_PID] < 0)
+			return ks_err_set(err, -errno, "open %s", path);
+		/* The child is made in it: it has nothing to join. */
+		p->init_ns_flags &= ~(uint64_t)CLONE_NEWPID;
+	}
+	r = ks_plan_process(a, e->process, p->init_ns_flags & CLONE_NEWUSER, e->warnings,
+			    &p->process, err);
+	if (r == 0)
+		r = ks_seccomp_plan(a, s, e->root_fd, &p->process, err);
+	p->process.preserve_fds = e->preserve_fds;
+	return r;
+}
+
+static int finish(struct ks_launched *l, const struct ks_exec *e, struct ks_err *err)
+{
+	int r = ks_launch_wait(l, KS_MSG_READY, NULL, NULL, err);
+
+	if (r == 0 && l->tty_fd >= 0 && e->console_socket) {
+		r = ks_console_send(e->console_socket, l->tty_fd, err);
+		l->tty_fd = ks_fd_close(l->tty_fd);
+	}
+	if (r == 0 && e->pid_file)
+		r = ks_pid_file_write(e->pid_file, l->pid, err);
+	if (r == 0)
+		r = ks_launch_send(l, KS_MSG_SAVED, -1, err);
+	if (r == 0)
+		r = ks_launch_send(l, KS_MSG_START, -1, err);
+	return r == 0 ? ks_launch_wait_exec(l->sock, err) : r;
+}
+
+int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_spec *s,
+		      struct ks_process *ret, struct ks_err *err)
+{
+	struct ks_launched l = KS_LAUNCHED_INIT;
+	ks_auto_fd int dir = -EBADF;
+	struct ks_container c = { 0 };
+	struct ks_plan p;
+
+	ks_plan_empty(&p);
+	int r = ks_state_open(e->root_fd, e->id, &dir, NULL, err);
+
+	if (r == 0)
+		r = ks_state_load(a, dir, &c, err);
+	if (r == KS_STATE_ABSENT || (r == 0 && !c.pid.set))
+		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
+	if (r == 0)
+		r = plan_exec(a, e, s, &c, &p, err);
+	if (r == 0)
+		r = ks_launch(&p, &l, err);
+	if (r == 0)
+		r = finish(&l, e, err);
+	ks_plan_done(&p);
+	if (r < 0) {
+		ks_launch_abort(&l);
+		return r;
+	}
+	*ret = (struct ks_process){ .pid = l.pid,
+				    .pidfd = KS_TAKE_FD(l.pidfd),
+				    .tty_fd = KS_TAKE_FD(l.tty_fd) };
+	ks_launched_done(&l);
+	return 0;
+}

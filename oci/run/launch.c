@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launch.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <kshim/compat.h>
+#include <kshim/crash.h>
+#include <kshim/fd.h>
+
+void ks_launched_done(struct ks_launched *l)
+{
+	l->pidfd = ks_fd_close(l->pidfd);
+	l->sock = ks_fd_close(l->sock);
+	l->tty_fd = ks_fd_close(l->tty_fd);
+}
+
+static pid_t clone_child(struct ks_plan *p, uint64_t extra, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = p->clone_flags | CLONE_PIDFD | extra,
+		.pidfd = (uintptr_t)pidfd,
+		.exit_signal = extra & CLONE_PARENT ? 0 : SIGCHLD,
+	};
+
+	if (p->cgroup.v2_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)p->cgroup.v2_fd;
+	}
+	return ks_sys_clone3(&args);
+}
+
+/*
+ * A user namespace that is joined must be joined before the other namespaces
+ * are made, so that it owns them. A process of ours cannot do that without
+ * losing its own: an intermediate does, makes the child as its sibling, and
+ * sends the pidfd.
+ */
+static void run_intermediate(struct ks_plan *p, int sock, int parent_sock)
+{
+	struct ks_err err = KS_ERR_INIT;
+	int pidfd = -1;
+
+	if (setns(p->join_fd[KS_NS_USER], CLONE_NEWUSER) < 0) {
+		ks_err_set(&err, -errno, "join the user namespace");
+		goto fail;
+	}
+	if (p->join_fd[KS_NS_PID] >= 0 && setns(p->join_fd[KS_NS_PID], CLONE_NEWPID) < 0) {
+		ks_err_set(&err, -errno, "join the pid namespace");
+		goto fail;
+	}
+	pid_t pid = clone_child(p, CLONE_PARENT, &pidfd);
+
+	if (pid == 0) {
+		close(parent_sock);
+		ks_child_run(p, sock);
+	}
+	if (pid < 0) {
+		ks_err_set(&err, -errno, "clone");
+		goto fail;
+	}
+	(void)ks_channel_send(sock, KS_MSG_PIDFD, NULL, 0, pidfd, NULL);
+	_exit(0);
+fail:
+	(void)ks_channel_send(sock, KS_MSG_ERROR, &err, sizeof(err), -1, NULL);
+	_exit(1);
+}
+
+/* "Pid:\t123" of a pidfd's fdinfo. */
+static pid_t pid_of_pidfd(int pidfd)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	char path[64];
+	char *text;
+	uint64_t pid = 0;
+
+	ks_fmt(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	if (ks_file_read_at(&a, AT_FDCWD, path, 4096, &text, NULL) < 0)
+		return -1;
+	char *line = strstr(text, "Pid:\t");
+
+	if (!line)
+		return -1;
+	line += 5;
+	line[strcspn(line, "\n")] = '\0';
+	return ks_parse_u64(line, INT_MAX, &pid) < 0 || !pid ? -1 : (pid_t)pid;
+}
+
+static int fail_message(const struct ks_msg *m, struct ks_err *err)
+{
+	if (m->type == KS_MSG_ERROR && m->len == sizeof(struct ks_err)) {
+		struct ks_err e;
+
+		memcpy(&e, m->data, sizeof(e));
+		e.msg[sizeof(e.msg) - 1] = '\0';
+		if (err)
+			*err = e;
+		return e.num > 0 ? -e.num : -EIO;
+	}
+	return ks_err_kind(err, KS_ERR_INTERNAL, "unexpected message %u of the child", m->type);
+}
+
+static int launch_joined(struct ks_plan *p, int pair[2], struct ks_launched *l, struct ks_err *err)
+{
+	struct ks_msg m;
+	pid_t mid = fork();
+
+	if (mid < 0)
+		return ks_err_set(err, -errno, "fork");
+	if (mid == 0)
+		run_intermediate(p, pair[1], pair[0]);
+	int r = ks_channel_recv(pair[0], &m, &l->pidfd, err);
+
+	while (waitpid(mid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (r == KS_CHANNEL_CLOSED)
+		return ks_err_kind(err, KS_ERR_INTERNAL, "the intermediate process died");
+	if (r == 0 && m.type != KS_MSG_PIDFD)
+		return fail_message(&m, err);
+	l->pid = pid_of_pidfd(l->pidfd);
+	if (l->pid < 0)
+		return ks_err_kind(err, KS_ERR_INTERNAL, "the child died at once");
+	return 0;
+}
+
+/* Children of this process are made in the pid namespace that is to be joined, then again in ours. */
+static int clone_in_pidns(struct ks_plan *p, struct ks_launched *l, struct ks_err *err)
+{
+	ks_auto_fd int own = -EBADF;
+	int target = p->join_fd[KS_NS_PID];
+
+	if (target >= 0) {
+		own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+		if (own < 0 || setns(target, CLONE_NEWPID) < 0)
+			return ks_err_set(err, -errno, "join the pid namespace");
+	}
+	l->pid = clone_child(p, 0, &l->pidfd);
+	int saved = errno;
+
+	if (l->pid != 0 && target >= 0 && setns(own, CLONE_NEWPID) < 0)
+		return ks_err_set(err, -errno, "return to the own pid namespace");
+	if (l->pid < 0)
+		return ks_err_set(err, -saved, "clone");
+	return 0;
+}
+
+static int write_map(pid_t pid, const char *file, const char *text, struct ks_err *err)
+{
+	char path[64];
+
+	ks_fmt(path, sizeof(path), "/proc/%d/%s", pid, file);
+	int r = ks_file_write_at(AT_FDCWD, path, text);
+
+	return r < 0 ? ks_err_set(err, r, "write %s of the user namespace", file) : 0;
+}
+
+/* Volumes show their ids through the container's user namespace. */
+static int map_volumes(struct ks_plan *p, pid_t pid, struct ks_err *err)
+{
+	char path[64];
+	ks_auto_fd int ns = -EBADF;
+
+	for (size_t i = 0; i < p->n_mounts; i++) {
+		if (p->mounts[i].kind != KS_PLAN_VOLUME)
+			continue;
+		if (ns < 0) {
+			ks_fmt(path, sizeof(path), "/proc/%d/ns/user", pid);
+			ns = open(path, O_RDONLY | O_CLOEXEC);
+			if (ns < 0)
+				return ks_err_set(err, -errno, "open %s", path);
+		}
+		int r = ks_mount_idmap(p->mounts[i].fd, ns, err);
+
+		if (r < 0)
+			return ks_err_prefix(err, r, "volume %s in a user namespace",
+					     p->mounts[i].source);
+	}
+	return 0;
+}
+
+static int map_ids(struct ks_plan *p, pid_t pid, struct ks_err *err)
+{
+	int r = write_map(pid, "uid_map", p->uid_map, err);
+
+	if (r == 0)
+		r = write_map(pid, "gid_map", p->gid_map, err);
+	return r;
+}
+
+int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
+{
+	struct ks_launched l = KS_LAUNCHED_INIT;
+	bool joins_user = p->join_fd[KS_NS_USER] >= 0;
+	bool must_wait = p->uid_map || joins_user;
+	int pair[2];
+	int r = ks_channel_pair(pair, err);
+
+	if (r < 0)
+		return r;
+	/* Nothing to wait for: the message is there before the child looks. */
+	if (!must_wait)
+		r = ks_channel_send(pair[0], KS_MSG_GO, NULL, 0, -1, err);
+	if (r == 0)
+		r = joins_user ? launch_joined(p, pair, &l, err) : clone_in_pidns(p, &l, err);
+	if (r == 0 && l.pid == 0) {
+		close(pair[0]);
+		ks_child_run(p, pair[1]);
+	}
+	close(pair[1]);
+	l.sock = pair[0];
+	ks_crash_point("cloned");
+	if (r == 0 && p->uid_map)
+		r = map_ids(p, l.pid, err);
+	if (r == 0 && must_wait)
+		r = map_volumes(p, l.pid, err);
+	if (r == 0 && must_wait)
+		r = ks_launch_send(&l, KS_MSG_GO, -1, err);
+	if (r < 0) {
+		ks_launch_abort(&l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void ks_launch_abort(struct ks_launched *l)
+{
+	if (l->pidfd >= 0) {
+		ks_sys_pidfd_send_signal(l->pidfd, SIGKILL);
+		/* A sibling made by CLONE_PARENT sends no SIGCHLD: __WALL sees it too. */
+		while (waitpid(l->pid, NULL, __WALL) < 0 && errno == EINTR)
+			;
+	}
+	ks_launched_done(l);
+}
+
+static int child_died(struct ks_launched *l, struct ks_err *err)
+{
+	(void)l;
+	return ks_err_kind(err, KS_ERR_INTERNAL,
+			   "the container's first process was killed before it started (too small "
+			   "a memory limit?)");
+}
+
+int ks_launch_send(struct ks_launched *l, enum ks_launch_msg type, int fd, struct ks_err *err)
+{
+	struct ks_msg m;
+	int r = ks_channel_send(l->sock, type, NULL, 0, fd, err);
+
+	if (r != KS_CHANNEL_CLOSED)
+		return r;
+	/* It may have said why. */
+	r = ks_channel_recv(l->sock, &m, NULL, err);
+	if (r == 0)
+		return fail_message(&m, err);
+	return r < 0 ? r : child_died(l, err);
+}
+
+int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
+		   int (*on_hooks)(void *data, int *ret_state_fd, struct ks_err *err), void *data,
+		   struct ks_err *err)
+{
+	struct ks_msg m;
+
+	for (;;) {
+		ks_auto_fd int fd = -EBADF;
+		int r = ks_channel_recv(l->sock, &m, &fd, err);
+
+		if (r == KS_CHANNEL_CLOSED)
+			return child_died(l, err);
+		if (r < 0)
+			return r;
+		if (m.type == (uint32_t)until)
+			return 0;
+		if (m.type == KS_MSG_TTY && l->tty_fd < 0) {
+			l->tty_fd = KS_TAKE_FD(fd);
+			continue;
+		}
+		if (m.type != KS_MSG_HOOKS || !on_hooks)
+			return fail_message(&m, err);
+		ks_auto_fd int state_fd = -EBADF;
+
+		r = on_hooks(data, &state_fd, err);
+		if (r == 0)
+			r = ks_launch_send(l, KS_MSG_STATE, state_fd, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+int ks_launch_wait_exec(int sock, struct ks_err *err)
+{
+	struct ks_msg m;
+	int r = ks_channel_recv(sock, &m, NULL, err);
+
+	/* The other end is close-on-exec: closed without a word means that exec went well. */
+	if (r == KS_CHANNEL_CLOSED)
+		return 0;
+	return r < 0 ? r : fail_message(&m, err);
+}
+
+int ks_console_send(const char *path, int tty_fd, struct ks_err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char name = 0;
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} ctl = { 0 };
+	struct iovec iov = { &name, 1 };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = ctl.buf,
+			     .msg_controllen = sizeof(ctl.buf) };
+	ks_auto_fd int dir = -EBADF;
+	ks_auto_fd int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (sock < 0)
+		return ks_err_set(err, -errno, "make a socket");
+	/* A path may be longer than an address holds: then through a descriptor of it. */
+	if (strlen(path) < sizeof(sa.sun_path)) {
+		memcpy(sa.sun_path, path, strlen(path) + 1);
+	} else {
+		dir = open(path, O_PATH | O_CLOEXEC);
+		if (dir < 0)
+			return ks_err_set(err, -errno, "open console socket %s", path);
+		ks_fmt(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", dir);
+	}
+	if (connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return ks_err_set(err, -errno, "connect to console socket %s", path);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(tty_fd));
+	memcpy(CMSG_DATA(c), &tty_fd, sizeof(tty_fd));
+	if (sendmsg(sock, &mh, MSG_NOSIGNAL) < 0)
+		return ks_err_set(err, -errno, "send the terminal to %s", path);
+	return 0;
+}
+
+int ks_pid_file_write(const char *path, pid_t pid, struct ks_err *err)
+{
+	char text[16];
+	size_t n = ks_fmt(text, sizeof(text), "%d", pid);
+	ks_auto_free char *tmp = NULL;
+
+	/* Beside it and renamed: a reader never sees an empty file. */
+	if (asprintf(&tmp, "%s.kshim-tmp", path) < 0) {
+		tmp = NULL;
+		return ks_err_oom(err);
+	}
+	ks_auto_fd int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int r = fd < 0 ? -errno : ks_fd_write_all(fd, text, n);
+
+	if (r == 0 && rename(tmp, path) < 0)
+		r = -errno;
+	return r < 0 ? ks_err_set(err, r, "write pid file %s", path) : 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The parent's side of a launch: clone, map, listen. */
+#include <kshim/channel.h>
+
+#include "plan.h"
+
+struct ks_launched {
+	pid_t pid;
+	int pidfd;  /* owned */
+	int sock;   /* owned */
+	int tty_fd; /* owned; -EBADF without a terminal */
+};
+
+#define KS_LAUNCHED_INIT ((struct ks_launched){ .pidfd = -EBADF, .sock = -EBADF, .tty_fd = -EBADF })
+
+void ks_launched_done(struct ks_launched *l);
+
+/*
+ * Clones the child and maps its ids. It then runs by itself up to its next
+ * message. With no user namespace to map it need not wait at all.
+ */
+int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err);
+
+/*
+ * Answers the child until it sent @until. At KS_MSG_HOOKS, @on_hooks is called
+ * and gives the state file that is passed on; @volumes are mapped before.
+ */
+int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
+		   int (*on_hooks)(void *data, int *ret_state_fd, struct ks_err *err), void *data,
+		   struct ks_err *err);
+
+/* Sends a plain message; a child that is gone gives its own error. */
+int ks_launch_send(struct ks_launched *l, enum ks_launch_msg type, int fd, struct ks_err *err);
+
+/* Waits until the child has executed its program: 0, or the error that it sent. */
+int ks_launch_wait_exec(int sock, struct ks_err *err);
+
+/* Ends a child of a failed launch and reaps it. */
+void ks_launch_abort(struct ks_launched *l);
+
+/* Hands the terminal's master to whoever listens at the path: the name, and the descriptor. */
+int ks_console_send(const char *path, int tty_fd, struct ks_err *err);
+
+/* Writes the pid, in one write, so that a reader sees all of it. */
+int ks_pid_file_write(const char *path, pid_t pid, struct ks_err *err);

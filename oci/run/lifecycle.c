@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* start, kill and delete: all by the record, none reads the bundle. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <kshim/cgroup.h>
+#include <kshim/compat.h>
+#include <kshim/crash.h>
+#include <kshim/fd.h>
+
+#include "launch.h"
+#include "lifecycle.h"
+
+#define KILL_MS	  10000
+#define CGROUP_MS 5000
+
+/* An open container: directory, lock and record. */
+struct opened {
+	struct ks_arena arena;
+	int dir_fd, lock_fd;
+	struct ks_container c;
+	enum ks_status status;
+	bool no_record;
+};
+
+static void opened_done(struct opened *o)
+{
+	o->dir_fd = ks_fd_close(o->dir_fd);
+	o->lock_fd = ks_fd_close(o->lock_fd);
+	ks_arena_done(&o->arena);
+}
+
+static int open_container(int root_fd, const char *id, bool lock, struct opened *o,
+			  struct ks_err *err)
+{
+	*o = (struct opened){ .dir_fd = -EBADF, .lock_fd = -EBADF };
+	int r = ks_state_open(root_fd, id, &o->dir_fd, lock ? &o->lock_fd : NULL, err);
+
+	if (r < 0)
+		return r;
+	r = ks_state_load(&o->arena, o->dir_fd, &o->c, err);
+	o->no_record = r == KS_STATE_ABSENT;
+	o->status = r == 0 ? ks_state_status(o->dir_fd, &o->c) : KS_STATUS_CREATING;
+	return r < 0 ? r : 0;
+}
+
+int ks_container_spec(struct ks_arena *a, int root_fd, const char *id, struct ks_spec *ret,
+		      struct ks_err *err)
+{
+	ks_auto_fd int dir = -EBADF;
+	int r = ks_state_open(root_fd, id, &dir, NULL, err);
+
+	return r < 0 ? r : ks_spec_load(a, dir, "config.json", ret, err);
+}
+
+static int connect_start(int dir_fd, int *ret, struct ks_err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	ks_auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	ks_fmt(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/start.sock", dir_fd);
+	if (sock < 0 || connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return ks_err_set(err, -errno, "reach the container's first process");
+	*ret = KS_TAKE_FD(sock);
+	return 0;
+}
+
+int ks_container_start(int root_fd, const char *id, struct ks_err *err)
+{
+	struct opened o;
+	ks_auto_fd int sock = -EBADF;
+	int r = open_container(root_fd, id, true, &o, err);
+
+	if (r == 0 && o.status != KS_STATUS_CREATED)
+		r = ks_err_kind(err, KS_ERR_STATE, "cannot start container \"%s\": it is %s", id,
+				ks_status_name(o.status));
+	if (r == 0)
+		r = connect_start(o.dir_fd, &sock, err);
+	/* From here it counts as started: a second `start` must not find the socket. */
+	if (r == 0 && unlinkat(o.dir_fd, "start.sock", 0) < 0)
+		r = ks_err_set(err, -errno, "remove the start socket");
+	if (r == 0)
+		r = ks_channel_send(sock, KS_MSG_START, NULL, 0, -1, err);
+	if (r >= 0 && sock >= 0)
+		r = ks_launch_wait_exec(sock, err);
+	struct ks_spec s = { 0 };
+
+	if (r == 0)
+		r = ks_spec_load(&o.arena, o.dir_fd, "config.json", &s, err);
+	if (r == 0)
+		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING, err);
+	opened_done(&o);
+	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
+}
+
+static int cgroup_of(struct opened *o, struct ks_cgroup *ret, struct ks_err *err)
+{
+	ret->path = o->c.cgroup_path;
+	return ks_cgroup_detect(&o->arena, &ret->host, err);
+}
+
+/* The pidfd of init, after which the pid cannot be anybody else's. */
+static int open_init(const struct opened *o, int *ret, struct ks_err *err)
+{
+	ks_auto_fd int fd = ks_sys_pidfd_open((pid_t)o->c.pid.v);
+
+	if (fd < 0 || !ks_process_alive((pid_t)o->c.pid.v, o->c.start_time.v))
+		return ks_err_kind(err, KS_ERR_STATE, "container not running");
+	*ret = KS_TAKE_FD(fd);
+	return 0;
+}
+
+static int signal_all(struct opened *o, int sig, struct ks_err *err)
+{
+	struct ks_cgroup cg;
+	pid_t *pids;
+	size_t n;
+	int r = cgroup_of(o, &cg, err);
+
+	if (r == 0 && sig == SIGKILL)
+		return ks_cgroup_kill(&cg, err);
+	if (r == 0)
+		r = ks_cgroup_pids(&o->arena, &cg, &pids, &n, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (kill(pids[i], sig) < 0 && errno != ESRCH)
+			r = ks_err_set(err, -errno, "signal process %d", pids[i]);
+	return r;
+}
+
+int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_err *err)
+{
+	struct opened o;
+	ks_auto_fd int pidfd = -EBADF;
+	int r = open_container(root_fd, id, false, &o, err);
+
+	if (r == 0 && all)
+		r = signal_all(&o, sig, err);
+	else if (r == 0 && (o.status == KS_STATUS_STOPPED || o.status == KS_STATUS_CREATING))
+		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
+	else if (r == 0)
+		r = open_init(&o, &pidfd, err);
+	if (r == 0 && !all && ks_sys_pidfd_send_signal(pidfd, sig) < 0)
+		r = errno == ESRCH ? ks_err_kind(err, KS_ERR_STATE, "container not running") :
+				     ks_err_set(err, -errno, "signal container \"%s\"", id);
+	opened_done(&o);
+	return r;
+}
+
+/* SIGKILL, then wait: storage must not be taken away from under a living process. */
+static int stop(struct opened *o, const struct ks_cgroup *cg, struct ks_err *err)
+{
+	ks_auto_fd int pidfd = -EBADF;
+
+	if (open_init(o, &pidfd, NULL) == 0)
+		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
+	int r = ks_cgroup_kill(cg, err);
+
+	if (r < 0 || pidfd < 0)
+		return r;
+	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
+
+	if (poll(&pfd, 1, KILL_MS) == 0)
+		return ks_err_kind(err, KS_ERR_TIMEOUT,
+				   "process %llu does not end %d s after SIGKILL",
+				   (unsigned long long)o->c.pid.v, KILL_MS / 1000);
+	/* When it is our own child, nobody else reaps it. */
+	(void)waitpid((pid_t)o->c.pid.v, NULL, WNOHANG | __WALL);
+	return 0;
+}
+
+static int delete_opened(struct opened *o, int root_fd, const char *id,
+			 const struct ks_storage *storage, struct ks_err *err)
+{
+	struct ks_cgroup cg;
+	struct ks_spec s = { 0 };
+	bool has_spec = ks_spec_load(&o->arena, o->dir_fd, "config.json", &s, NULL) == 0;
+	int r = cgroup_of(o, &cg, err);
+
+	if (r == 0)
+		r = stop(o, &cg, err);
+	ks_crash_point("delete-stopped");
+	if (r == 0)
+		r = ks_cgroup_destroy(&cg, CGROUP_MS, err);
+	ks_crash_point("delete-cgroup");
+	if (r == 0 && o->c.storage) {
+		if (!storage)
+			return ks_err_kind(err, KS_ERR_INTERNAL, "no storage to give up");
+		r = storage->down(storage->data, o->c.storage, id, err);
+	}
+	if (r < 0)
+		return r;
+	ks_crash_point("delete-storage");
+	r = ks_state_remove(root_fd, id, err);
+	/* The container is gone; a hook that fails cannot bring it back. */
+	if (r == 0 && has_spec)
+		(void)ks_hooks_run_list(&s.hooks.poststop, "poststop", &o->c, KS_STATUS_STOPPED,
+					NULL);
+	return r;
+}
+
+int ks_container_delete(int root_fd, const char *id, bool force, const struct ks_storage *storage,
+			struct ks_err *err)
+{
+	struct opened o;
+	int r = open_container(root_fd, id, true, &o, err);
+
+	if (r == 0 && o.no_record) {
+		/* A create that died before its record had made nothing else. */
+		r = ks_state_remove(root_fd, id, err);
+	} else if (r == 0 && !force && (o.status == KS_STATUS_RUNNING ||
+					o.status == KS_STATUS_PAUSED)) {
+		r = ks_err_kind(err, KS_ERR_STATE,
+				"cannot delete container \"%s\" that is not stopped: it is %s", id,
+				ks_status_name(o.status));
+	} else if (r == 0) {
+		r = delete_opened(&o, root_fd, id, storage, err);
+		if (r < 0)
+			r = ks_err_prefix(err, r, "delete container \"%s\"", id);
+	}
+	opened_done(&o);
+	return r;
+}

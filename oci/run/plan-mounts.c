@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <kshim/compat.h>
+#include <kshim/fd.h>
+#include <kshim/path.h>
+
+#include "plan.h"
+
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
+/* Clones the source now: the parent sees the host as its operator does. */
+static int plan_bind(const struct ks_create *c, const struct ks_spec_mount *sm,
+		     struct ks_plan_mount *m, struct ks_err *err)
+{
+	ks_auto_fd int src = openat(c->bundle_fd, sm->source, O_PATH | O_CLOEXEC);
+
+	if (src < 0)
+		return ks_err_set(err, -errno, "open mount source %s", sm->source);
+	m->kind = KS_PLAN_BIND;
+	m->is_file = is_file(src);
+	int r = ks_mount_clone(src, "", m->opts.recursive, &m->fd, err);
+
+	/* Private unless asked for otherwise: what the container mounts stays inside. */
+	if (r == 0)
+		r = ks_mount_propagate(m->fd, m->opts.propagation ? m->opts.propagation : MS_PRIVATE,
+				       m->opts.propagation ? m->opts.propagation_rec : true, err);
+	if (r == 0)
+		r = ks_mount_set(m->fd, m->opts.attr_set, m->opts.attr_clr, false, err);
+	if (r == 0)
+		r = ks_mount_set(m->fd, m->opts.rec_set, m->opts.rec_clr, true, err);
+	if (r == 0 && m->opts.data)
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "mount on %s: a bind mount takes no option \"%s\"",
+				   sm->destination, m->opts.data);
+	return r;
+}
+
+/* One directory for each hierarchy: new mounts under a cgroup namespace, else binds. */
+static int plan_cgroup_v1(struct ks_arena *a, const struct ks_cgroup *cg, struct ks_plan *p,
+			  struct ks_err *err)
+{
+	size_t n = cg->host.n_v1 + (cg->host.v2_mount != NULL);
+
+	if (p->n_cgroups)
+		return 0;
+	p->cgroups = KS_ARENA_NEWV(a, struct ks_plan_cgroup, n + 1);
+	if (!p->cgroups)
+		return ks_err_oom(err);
+	for (size_t i = 0; i < n; i++) {
+		bool v2 = i == cg->host.n_v1;
+		struct ks_plan_cgroup *g = &p->cgroups[p->n_cgroups++];
+		const char *controllers = v2 ? NULL : cg->host.v1[i].controllers;
+
+		g->fd = -EBADF;
+		g->name = v2 ? "unified" : cg->host.v1[i].name;
+		g->type = v2 ? "cgroup2" : "cgroup";
+		if (controllers)
+			g->data = ks_str_prefix(controllers, "name=") ?
+					  ks_arena_printf(a, "none,%s", controllers) :
+					  controllers;
+		if (p->new_cgroupns || p->join_fd[KS_NS_CGROUP] >= 0)
+			continue;
+		char dir[PATH_MAX];
+
+		ks_fmt(dir, sizeof(dir), "/sys/fs/cgroup/%s%s", g->name, cg->path);
+		int r = ks_mount_clone(AT_FDCWD, dir, false, &g->fd, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int plan_mount(struct ks_arena *a, const struct ks_create *c,
+		      const struct ks_spec_mount *sm, const struct ks_cgroup *cg,
+		      struct ks_plan *p, struct ks_err *err)
+{
+	struct ks_plan_mount *m = &p->mounts[p->n_mounts];
+	char target[PATH_MAX];
+
+	*m = (struct ks_plan_mount){ .fd = -EBADF, .source = sm->source, .type = sm->type };
+	if (ks_path_clean(sm->destination, target, sizeof(target)) < 0)
+		return ks_err_set(err, -ENAMETOOLONG, "mounts: destination");
+	if (ks_streq(target, "/"))
+		return ks_err_kind(err, KS_ERR_INVALID, "mounts: a mount on / is not allowed");
+	m->target = ks_arena_strdup(a, target);
+	if (!m->target)
+		return ks_err_oom(err);
+	p->n_mounts++;
+	int r = ks_mount_parse_options(a, &sm->options, &m->opts, err);
+
+	if (r < 0)
+		return ks_err_prefix(err, r, "mount on %s", m->target);
+	if (m->opts.copy_up)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "mount on %s: option \"tmpcopyup\" is not supported", m->target);
+	if (m->opts.bind || ks_streq(sm->type ? sm->type : "", "bind")) {
+		if (ks_streq(m->target, "/dev"))
+			p->make_dev = false;
+		r = plan_bind(c, sm, m, err);
+		return r < 0 ? ks_err_prefix(err, r, "mount on %s", m->target) : 0;
+	}
+	m->kind = KS_PLAN_NEW;
+	if (ks_streq(sm->type, "cgroup") && !cg->host.v2) {
+		m->kind = KS_PLAN_CGROUP;
+		return plan_cgroup_v1(a, cg, p, err);
+	}
+	if (ks_streq(sm->type, "cgroup"))
+		m->type = "cgroup2";
+	return 0;
+}
+
+static int plan_volume(struct ks_arena *a, const struct ks_mount_request *q, struct ks_plan *p,
+		       struct ks_err *err)
+{
+	struct ks_plan_mount *m = &p->mounts[p->n_mounts];
+	char target[PATH_MAX];
+	struct stat st;
+
+	if (ks_path_clean(q->target, target, sizeof(target)) < 0 || ks_streq(target, "/"))
+		return ks_err_kind(err, KS_ERR_INVALID, "volume %s: bad mount path \"%s\"", q->name,
+				   q->target);
+	*m = (struct ks_plan_mount){
+		.kind = KS_PLAN_VOLUME,
+		.target = ks_arena_strdup(a, target),
+		.source = q->name,
+		.type = "volume",
+		.fd = fcntl(q->fd, F_DUPFD_CLOEXEC, 3),
+	};
+	if (!m->target || m->fd < 0)
+		return ks_err_oom(err);
+	p->n_mounts++;
+	if (fstat(m->fd, &st) < 0)
+		return ks_err_set(err, -errno, "volume %s", q->name);
+	m->is_file = !S_ISDIR(st.st_mode);
+	m->dev = st.st_dev;
+	m->ino = st.st_ino;
+	if (q->readonly)
+		return ks_mount_set(m->fd, MOUNT_ATTR_RDONLY, 0, false, err);
+	return 0;
+}
+
+int ks_plan_mounts(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
+		   const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err)
+{
+	const struct ks_spec_mount *v = s->mounts.v;
+	int r = 0;
+
+	if (s->mounts.n > KS_PLAN_MAX_MOUNTS)
+		return ks_err_kind(err, KS_ERR_INVALID, "mounts: more than %d", KS_PLAN_MAX_MOUNTS);
+	p->make_dev = true;
+	p->mounts = KS_ARENA_NEWV(a, struct ks_plan_mount, s->mounts.n + c->n_volumes + 1);
+	if (!p->mounts)
+		return ks_err_oom(err);
+	for (size_t i = 0; i < s->mounts.n && r == 0; i++)
+		r = plan_mount(a, c, &v[i], cg, p, err);
+	/* Volumes come last, over what the image or the caller has put there. */
+	for (size_t i = 0; i < c->n_volumes && r == 0; i++)
+		r = plan_volume(a, &c->volumes[i], p, err);
+	return r;
+}
+
+static int plan_device(const struct ks_spec_device *sd, struct ks_plan_device *d,
+		       struct ks_err *err)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} types[] = { { "c", S_IFCHR }, { "u", S_IFCHR }, { "b", S_IFBLK }, { "p", S_IFIFO } };
+	mode_t type = 0;
+
+	for (size_t i = 0; i < KS_ARRAY_LEN(types); i++)
+		if (ks_streq(types[i].name, sd->type))
+			type = types[i].mode;
+	if (!type || sd->path[0] != '/')
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "linux.devices: \"%s\" has an unknown type \"%s\" or a relative "
+				   "path",
+				   sd->path, sd->type);
+	if (type != S_IFIFO && (!sd->major.set || !sd->minor.set || sd->major.v < 0 ||
+				sd->minor.v < 0 || sd->major.v > 4095 || sd->minor.v > 1048575))
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "linux.devices: %s needs a major and a minor number", sd->path);
+	if ((sd->file_mode.set && sd->file_mode.v > 07777) || sd->uid.v > UINT32_MAX ||
+	    sd->gid.v > UINT32_MAX)
+		return ks_err_kind(err, KS_ERR_INVALID, "linux.devices: %s: out of range",
+				   sd->path);
+	*d = (struct ks_plan_device){
+		.path = sd->path,
+		.mode = type | (sd->file_mode.set ? (mode_t)sd->file_mode.v : 0666U),
+		.rdev = type == S_IFIFO ? 0 :
+					  makedev((unsigned)sd->major.v, (unsigned)sd->minor.v),
+		.uid = (uid_t)sd->uid.v,
+		.gid = (gid_t)sd->gid.v,
+		.bind_fd = -EBADF,
+	};
+	return 0;
+}
+
+int ks_plan_devices(struct ks_arena *a, const struct ks_spec *s, struct ks_plan *p,
+		    struct ks_err *err)
+{
+	static const struct {
+		const char *path;
+		unsigned int minor, major;
+	} defaults[] = {
+		{ "/dev/null", 3, 1 },	 { "/dev/zero", 5, 1 },	   { "/dev/full", 7, 1 },
+		{ "/dev/random", 8, 1 }, { "/dev/urandom", 9, 1 }, { "/dev/tty", 0, 5 },
+	};
+	const struct ks_spec_device *v = s->lnx.devices.v;
+	/* In a user namespace mknod(2) is not allowed: the host's nodes are bound instead. */
+	bool userns = ks_spec_namespace(s, KS_NS_USER) != NULL;
+
+	if (!p->make_dev)
+		return 0;
+	if (s->lnx.devices.n > KS_PLAN_MAX_MOUNTS)
+		return ks_err_kind(err, KS_ERR_INVALID, "linux.devices: more than %d",
+				   KS_PLAN_MAX_MOUNTS);
+	p->devices = KS_ARENA_NEWV(a, struct ks_plan_device,
+				   KS_ARRAY_LEN(defaults) + s->lnx.devices.n);
+	if (!p->devices)
+		return ks_err_oom(err);
+	/* The spec's own first: one of a default path is a default that it has changed. */
+	for (size_t i = 0; i < s->lnx.devices.n; i++) {
+		int r = plan_device(&v[i], &p->devices[p->n_devices], err);
+
+		if (r < 0)
+			return r;
+		p->n_devices++;
+	}
+	for (size_t i = 0; i < KS_ARRAY_LEN(defaults); i++) {
+		bool given = false;
+
+		for (size_t k = 0; k < s->lnx.devices.n; k++)
+			given |= ks_streq(v[k].path, defaults[i].path);
+		if (!given)
+			p->devices[p->n_devices++] = (struct ks_plan_device){
+				.path = defaults[i].path,
+				.mode = S_IFCHR | 0666,
+				.rdev = makedev(defaults[i].major, defaults[i].minor),
+				.bind_fd = -EBADF,
+			};
+	}
+	for (size_t i = 0; i < p->n_devices && userns; i++) {
+		int r = ks_mount_clone(AT_FDCWD, p->devices[i].path, false, &p->devices[i].bind_fd,
+				       err);
+
+		if (r < 0)
+			return ks_err_prefix(err, r, "device %s in a user namespace",
+					     p->devices[i].path);
+	}
+	return 0;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <kshim/fd.h>
+
+void ks_plan_empty(struct ks_plan *p)
+{
+	static const struct ks_strv none;
+	static const struct ks_map no_map;
+
+	*p = (struct ks_plan){
+		.rootfs_fd = -EBADF,
+		.start_fd = -EBADF,
+		.init_pidfd = -EBADF,
+		.cgroup = { .v2_fd = -EBADF },
+		.masked = &none,
+		.readonly = &none,
+		.sysctl = &no_map,
+	};
+	for (size_t i = 0; i < KS_NS_COUNT; i++)
+		p->join_fd[i] = -EBADF;
+}
+
+void ks_plan_done(struct ks_plan *p)
+{
+	for (size_t i = 0; i < KS_NS_COUNT; i++)
+		p->join_fd[i] = ks_fd_close(p->join_fd[i]);
+	for (size_t i = 0; i < p->n_mounts; i++)
+		p->mounts[i].fd = ks_fd_close(p->mounts[i].fd);
+	for (size_t i = 0; i < p->n_cgroups; i++)
+		p->cgroups[i].fd = ks_fd_close(p->cgroups[i].fd);
+	for (size_t i = 0; i < p->n_devices; i++)
+		p->devices[i].bind_fd = ks_fd_close(p->devices[i].bind_fd);
+	p->rootfs_fd = ks_fd_close(p->rootfs_fd);
+	p->start_fd = ks_fd_close(p->start_fd);
+	p->init_pidfd = ks_fd_close(p->init_pidfd);
+	ks_cgroup_join_done(&p->cgroup);
+}
+
+/* Opens the namespace that a path names; its type must be the one that was asked for. */
+static int open_namespace(const struct ks_spec_namespace *n, int *ret_fd, struct ks_err *err)
+{
+	enum ks_ns type = (enum ks_ns)n->type;
+	/* O_NONBLOCK: the path may name anything, a FIFO too. */
+	ks_auto_fd int fd = open(n->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return ks_err_set(err, -errno, "linux.namespaces: open %s namespace %s",
+				  ks_ns_proc_name(type), n->path);
+	char link[64], target[64];
+
+	ks_fmt(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t len = readlink(link, target, sizeof(target) - 1);
+
+	target[len > 0 ? len : 0] = '\0';
+	const char *rest = ks_str_prefix(target, ks_ns_proc_name(type));
+
+	if (!rest || *rest != ':')
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "linux.namespaces: %s is not a %s namespace but %s", n->path,
+				   ks_ns_proc_name(type), target);
+	*ret_fd = KS_TAKE_FD(fd);
+	return 0;
+}
+
+static int plan_namespaces(const struct ks_spec *s, struct ks_plan *p, struct ks_err *err)
+{
+	const struct ks_spec_namespace *v = s->lnx.namespaces.v;
+
+	for (size_t i = 0; i < s->lnx.namespaces.n; i++) {
+		enum ks_ns type = (enum ks_ns)v[i].type;
+
+		if (ks_str_empty(v[i].path)) {
+			if (type == KS_NS_CGROUP)
+				p->new_cgroupns = true;
+			else
+				p->clone_flags |= ks_ns_flag(type);
+			continue;
+		}
+		int r = open_namespace(&v[i], &p->join_fd[type], err);
+
+		if (r < 0)
+			return r;
+		if (type == KS_NS_MOUNT)
+			return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+					   "linux.namespaces: joining a mount namespace is not "
+					   "supported");
+	}
+	return 0;
+}
+
+static int plan_map(struct ks_arena *a, const struct ks_list *maps, const char **ret,
+		    struct ks_err *err)
+{
+	const struct ks_spec_idmap *v = maps->v;
+	const char *text = "";
+
+	for (size_t i = 0; i < maps->n && text; i++)
+		text = ks_arena_printf(a, "%s%u %u %u\n", text, v[i].container_id, v[i].host_id,
+				       v[i].size);
+	if (!text)
+		return ks_err_oom(err);
+	/* The kernel takes one write of less than a page. */
+	if (strlen(text) >= 4095)
+		return ks_err_kind(err, KS_ERR_INVALID, "linux.uidMappings: too many mappings");
+	*ret = text;
+	return 0;
+}
+
+static int plan_propagation(const struct ks_spec *s, struct ks_plan *p, struct ks_err *err)
+{
+	static const struct {
+		const char *name;
+		uint64_t flag;
+		bool rec;
+	} names[] = {
+		{ "private", MS_PRIVATE, false },	{ "rprivate", MS_PRIVATE, true },
+		{ "slave", MS_SLAVE, false },		{ "rslave", MS_SLAVE, true },
+		{ "shared", MS_SHARED, false },		{ "rshared", MS_SHARED, true },
+		{ "unbindable", MS_UNBINDABLE, false }, { "runbindable", MS_UNBINDABLE, true },
+	};
+	const char *want = s->lnx.rootfs_propagation;
+
+	if (ks_str_empty(want))
+		return 0;
+	for (size_t i = 0; i < KS_ARRAY_LEN(names); i++) {
+		if (ks_streq(names[i].name, want)) {
+			p->root_propagation = names[i].flag;
+			p->root_propagation_rec = names[i].rec;
+			return 0;
+		}
+	}
+	return ks_err_kind(err, KS_ERR_INVALID, "linux.rootfsPropagation: unknown value \"%s\"",
+			   want);
+}
+
+static int plan_rootfs(const struct ks_create *c, const struct ks_spec *s, struct ks_plan *p,
+		       struct ks_err *err)
+{
+	struct stat st;
+	/* A relative path is the bundle's; it is the operator's, so links in it are followed. */
+	ks_auto_fd int dir = openat(c->bundle_fd, s->root.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return ks_err_set(err, -errno, "root.path: open %s", s->root.path);
+	struct stat root;
+
+	if (fstat(dir, &st) == 0 && stat("/", &root) == 0 && st.st_dev == root.st_dev &&
+	    st.st_ino == root.st_ino)
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "root.path: %s is the root of this host", s->root.path);
+	int r = ks_mount_clone(dir, "", true, &p->rootfs_fd, err);
+
+	if (r == 0)
+		r = ks_mount_propagate(p->rootfs_fd, MS_PRIVATE, true, err);
+	return r < 0 ? ks_err_prefix(err, r, "root.path %s", s->root.path) : 0;
+}
+
+/*
+ * Only what is the container's own may be set: a sysctl of the host would be changed for all.
+ * Source: runtime-spec, config-linux.md, "Sysctl"; runc refuses the same.
+ */
+static int check_sysctl(const struct ks_spec *s, struct ks_err *err)
+{
+	static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
+					   "kernel.sem",    "kernel.shmall", "kernel.shmmax",
+					   "kernel.shmmni", "kernel.shm_rmid_forced" };
+	const struct ks_map *m = &s->lnx.sysctl;
+	const struct ks_spec_namespace *net = ks_spec_namespace(s, KS_NS_NETWORK);
+
+	for (size_t i = 0; i < m->n; i++) {
+		const char *key = m->v[i].key;
+		bool is_ipc = ks_str_prefix(key, "fs.mqueue.") != NULL;
+		bool ok = false;
+
+		for (size_t k = 0; k < KS_ARRAY_LEN(ipc); k++)
+			is_ipc |= ks_streq(key, ipc[k]);
+		if (is_ipc)
+			ok = ks_spec_namespace(s, KS_NS_IPC) != NULL;
+		else if (ks_str_prefix(key, "net."))
+			ok = net != NULL;
+		else if (ks_streq(key, "kernel.domainname") || ks_streq(key, "kernel.hostname"))
+			ok = ks_spec_namespace(s, KS_NS_UTS) != NULL;
+		if (strlen(key) > 200 || strstr(key, "..") || strchr(key, '/'))
+			ok = false;
+		if (!ok)
+			return ks_err_kind(err, KS_ERR_INVALID,
+					   "linux.sysctl: \"%s\" is not in a namespace of the "
+					   "container",
+					   key);
+	}
+	return 0;
+}
+
+int ks_plan_hooks(struct ks_arena *a, const struct ks_list *hooks, struct ks_plan_hooks *ret,
+		  struct ks_err *err)
+{
+	static char *no_env[] = { NULL };
+	const struct ks_spec_hook *v = hooks->v;
+
+	if (!hooks->n)
+		return 0;
+	ret->v = KS_ARENA_NEWV(a, struct ks_plan_hook, hooks->n);
+	if (!ret->v)
+		return ks_err_oom(err);
+	for (size_t i = 0; i < hooks->n; i++) {
+		struct ks_plan_hook *h = &ret->v[i];
+
+		h->path = v[i].path;
+		h->timeout_s = v[i].timeout_s.set ? (int)v[i].timeout_s.v : 0;
+		h->env = v[i].env.n ? v[i].env.v : no_env;
+		h->args = v[i].args.v;
+		if (!v[i].args.n) {
+			struct ks_strv one = { 0 };
+
+			if (ks_strv_append(a, &one, v[i].path) < 0)
+				return ks_err_oom(err);
+			h->args = one.v;
+		}
+	}
+	ret->n = hooks->n;
+	return 0;
+}
+
+int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
+			   const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err)
+{
+	int r = plan_namespaces(s, p, err);
+
+	if (r == 0 && p->clone_flags & CLONE_NEWUSER)
+		r = plan_map(a, &s->lnx.uid_mappings, &p->uid_map, err);
+	if (r == 0 && p->clone_flags & CLONE_NEWUSER)
+		r = plan_map(a, &s->lnx.gid_mappings, &p->gid_map, err);
+	if (r == 0)
+		r = plan_propagation(s, p, err);
+	if (r == 0)
+		r = check_sysctl(s, err);
+	if (r == 0)
+		r = ks_cgroup_open_join(cg, &p->cgroup, err);
+	if (r == 0)
+		r = plan_rootfs(c, s, p, err);
+	if (r == 0)
+		r = ks_plan_mounts(a, c, s, cg, p, err);
+	if (r == 0)
+		r = ks_plan_devices(a, s, p, err);
+	if (r == 0)
+		r = ks_plan_hooks(a, &s->hooks.create_container, &p->create_container, err);
+	if (r == 0)
+		r = ks_plan_hooks(a, &s->hooks.start_container, &p->start_container, err);
+	if (r < 0)
+		return r;
+	p->runtime_hooks = s->hooks.prestart.n || s->hooks.create_runtime.n ||
+			   s->hooks.create_container.n || s->hooks.start_container.n;
+	p->root_readonly = s->root.readonly;
+	p->masked = &s->lnx.masked_paths;
+	p->readonly = &s->lnx.readonly_paths;
+	p->sysctl = &s->lnx.sysctl;
+	p->hostname = c->hostname ? c->hostname : s->hostname;
+	p->domainname = s->domainname;
+	return 0;
+}
