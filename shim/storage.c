@@ -1,3 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where containers and the volumes of their pods meet. */
+#include <unistd.h>
+
+#include <kshim/fd.h>
+#include <kshim/pod.h>
+#include <kshim/process.h>
+
 #include "front.h"
-const struct ks_verb ks_storage_verbs[] = {{0}};
-struct ks_storage ks_front_storage(struct ks_front *f){ (void)f; return (struct ks_storage){0}; }
+
+int ks_front_open(struct ks_front *f, struct ks_store *store, int *root_fd, struct ks_err *err)
+{
+	int r = ks_cli_open_root(f->cli, root_fd, err);
+
+	return r < 0 ? r : ks_store_open(f->cli->state_dir, store, err);
+}
+
+static int storage_plan(void *data, struct ks_arena *a, const struct ks_spec *s, const char *id,
+			const char **ret_ref, struct ks_err *err)
+{
+	struct ks_front *f = data;
+	char uid[37];
+	int r = ks_pod_parse(a, &s->annotations, id, s->hostname, &f->pod, err);
+
+	if (r == KS_POD_NONE)
+		return 0;
+	if (r < 0)
+		return r;
+	if (!f->pod.uid) {
+		if (ks_random_uuid(uid) < 0)
+			return ks_err_kind(err, KS_ERR_INTERNAL, "no random numbers");
+		f->pod.uid = ks_arena_strdup(a, uid);
+		f->fresh = true;
+	}
+	*ret_ref = f->pod.uid;
+	return f->pod.uid ? 0 : ks_err_oom(err);
+}
+
+static int storage_up(void *data, struct ks_arena *a, const char *ref, const char *id,
+		      struct ks_mount_request **ret, size_t *ret_n, const char **ret_hostname,
+		      struct ks_err *err)
+{
+	struct ks_front *f = data;
+	ks_auto_fd int root = -EBADF;
+	struct ks_store store;
+	int r = ks_front_open(f, &store, &root, err);
+
+	if (r < 0)
+		return r;
+	struct ks_pod_ctx ctx = { .store = &store, .root_fd = root };
+	bool new_pod = f->fresh || !ks_pod_is_up(&ctx, ref);
+
+	r = ks_pod_up(a, &ctx, &f->pod, ref, new_pod, id, ret, ret_n, ret_hostname, err);
+	ks_store_close(&store);
+	return r;
+}
+
+static int storage_running(void *data, const char *ref, const struct ks_container *c,
+			   struct ks_err *err)
+{
+	ks_auto_fd int root = -EBADF;
+	struct ks_store store;
+	int r = ks_front_open(data, &store, &root, err);
+
+	if (r < 0)
+		return r;
+	struct ks_pod_ctx ctx = { .store = &store, .root_fd = root };
+
+	r = ks_pod_running(&ctx, ref, c->id, c->pid.v, c->start_time.v, c->cgroup_path, err);
+	ks_store_close(&store);
+	return r;
+}
+
+static int storage_down(void *data, const char *ref, const char *id, struct ks_err *err)
+{
+	ks_auto_fd int root = -EBADF;
+	struct ks_store store;
+	int r = ks_front_open(data, &store, &root, err);
+
+	if (r < 0)
+		return r;
+	struct ks_pod_ctx ctx = { .store = &store, .root_fd = root };
+
+	r = ks_pod_down(&ctx, ref, id, err);
+	ks_store_close(&store);
+	return r;
+}
+
+struct ks_storage ks_front_storage(struct ks_front *f)
+{
+	return (struct ks_storage){
+		.data = f,
+		.plan = storage_plan,
+		.up = storage_up,
+		.running = storage_running,
+		.down = storage_down,
+	};
+}

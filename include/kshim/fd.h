@@ -73,3 +73,12 @@ int ks_fd_stdio_null(void);
  * Return: 0 or -errno.
  */
 int ks_fd_reserve_stdio(void);
+
+/**
+ * ks_fd_close_others() - close every descriptor from 3 on but those of a list
+ * @keep: their numbers; sorted by the call
+ *
+ * For a process that outlives its caller: it must hold none of the caller's pipes and locks.
+ * Return: 0 or -errno.
+ */
+int ks_fd_close_others(int *keep, size_t n);

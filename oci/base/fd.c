@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kshim/compat.h>
+
 int ks_fd_close(int fd)
 {
 	if (fd >= 0) {
@@ -152,4 +154,28 @@ int ks_fd_reserve_stdio(void)
 			return -errno;
 	}
 	return 0;
+}
+
+static int compare_fd(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+int ks_fd_close_others(int *keep, size_t n)
+{
+	unsigned int first = 3;
+
+	qsort(keep, n, sizeof(*keep), compare_fd);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < 3)
+			continue;
+		unsigned int fd = (unsigned int)keep[i];
+
+		if (fd > first && ks_sys_close_range(first, fd - 1, 0) < 0)
+			return -errno;
+		first = fd + 1;
+	}
+	return ks_sys_close_range(first, ~0U, 0) < 0 ? -errno : 0;
 }

@@ -263,7 +263,9 @@ int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const 
 	p->masked = &s->lnx.masked_paths;
 	p->readonly = &s->lnx.readonly_paths;
 	p->sysctl = &s->lnx.sysctl;
-	p->hostname = c->hostname ? c->hostname : s->hostname;
+	/* Never the host's own name. */
+	if (ks_spec_namespace(s, KS_NS_UTS))
+		p->hostname = c->hostname ? c->hostname : s->hostname;
 	p->domainname = s->domainname;
 	return 0;
 }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* File systems and loop devices: tools and ioctls, no policy of volumes. */
+#include <sys/types.h>
+
+#include <kshim/volume.h>
+
+struct ks_fs_info {
+	char type[32]; /* "" when nothing is recognised */
+	char uuid[40];
+};
+
+/* Whether kshim can make and check this type. */
+bool ks_fs_known(const char *type);
+
+/* What libblkid reads from a device or file; two signatures at once are an error. */
+int ks_fs_probe(int fd, const char *name, struct ks_fs_info *ret, struct ks_err *err);
+
+/* mkfs with a UUID. The one place that formats; called by ks_volume_create() alone. */
+int ks_fs_make(struct ks_arena *a, const char *path, const char *type, const char *uuid,
+	       struct ks_err *err);
+
+/* Checks before a mount, by the tool of the type; its exit code is a bitmask. */
+int ks_fs_check(struct ks_arena *a, const char *dev, const char *type, int policy,
+		struct ks_err *err);
+
+struct ks_loopdev {
+	int fd; /* owned; keeps the device until a mount does */
+	char path[32];
+	dev_t rdev;
+};
+
+/* Attaches with autoclear and, where the file system can, direct I/O. */
+int ks_loopdev_attach(int image_fd, const char *name, bool readonly, struct ks_loopdev *ret,
+		      struct ks_err *err);
+
+/* The loop device that has this file already, or -1; two would mean two caches over one disk. */
+int ks_loopdev_find(int image_fd, char path[static 32]);
+
+/*
+ * The kernel's word on whether a block device is in use anywhere: an
+ * exclusive open. 0, or -EBUSY.
+ */
+int ks_loopdev_exclusive(int dev_dir_fd, const char *path);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Pods, inside this folder. pods/UID/pod.json is the journal entry of an
+ * incarnation: it is written before the first effect and removed after the
+ * last, and names everything that recovery has to look at.
+ */
+#include <kshim/pod.h>
+
+#include "identity.h"
+#include "volume.h"
+
+#define KS_POD_RECORD	     "pod.json"
+#define KS_POD_MAX_CONTAINERS 64
+
+struct ks_pod_container {
+	const char *id, *cgroup_path;
+	struct ks_opt_u64 pid, start_time; /* unset until it is launched */
+};
+
+struct ks_pod {
+	const char *uid, *ns, *name; /* name "" without an identity */
+	const char *boot_id;
+	struct ks_strv claims;
+	struct ks_list containers; /* struct ks_pod_container */
+	uint64_t generation;
+};
+
+/*
+ * Takes an incarnation's lock, pods/UID/lock. It goes with its directory, since there is
+ * one for each incarnation; so after locking it is checked that it has a name still.
+ * 0; KS_LOCK_HELD; -ENOENT without @make.
+ */
+int ks_pod_lock(struct ks_store *s, const char *uid, bool make, int *ret_dir, int *ret_lock,
+		struct ks_err *err);
+int ks_pod_open_dir(struct ks_store *s, const char *uid, bool make, int *ret, struct ks_err *err);
+int ks_pod_save(int dirfd, struct ks_pod *p, struct ks_err *err);
+/* 0, KS_RECORD_ABSENT, KS_RECORD_CORRUPT, -errno */
+int ks_pod_load(struct ks_arena *a, int dirfd, struct ks_pod *ret, struct ks_err *err);
+
+/* The first container of the record that lives, or NULL. */
+const struct ks_pod_container *ks_pod_alive(const struct ks_pod *p);
+
+/*
+ * Everything of a pod that is over: marks of attachments, emptyDirs, holder,
+ * record, in this order. The caller holds the pod's and the identity's lock
+ * and, with @claims_locked, those of its volumes. Idempotent.
+ */
+int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p,
+		     bool claims_locked, struct ks_err *err);
+
+#define KS_POD_KEPT  1 /* a keeper has it */
+#define KS_POD_ALIVE 2 /* it lost its keeper, but a container lives; named in @err */
+
+/*
+ * Recovers an incarnation whose keeper is gone. @identity_locked: by the caller.
+ * 0 also when there is nothing; KS_POD_KEPT; KS_POD_ALIVE; -errno.
+ */
+int ks_pod_recover(struct ks_arena *a, struct ks_store *s, const char *uid, bool identity_locked,
+		   struct ks_gc *gc, struct ks_err *err);
