@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs what building, testing and the demo need on Debian 12 and later.
+# Quick when all of it is there. Usage: install-deps.sh [build|test|demo|all]
+set -eu
+
+build="gcc make pkg-config libc6-dev libyajl-dev libseccomp-dev libcap-dev libmount-dev libblkid-dev"
+run="e2fsprogs xfsprogs util-linux mount libmount1"
+test="crun runc busybox-static jq perl python3 hyperfine clang clang-format clang-tidy cppcheck
+	libclang-rt-14-dev shellcheck codespell git valgrind"
+demo="mmdebstrap"
+
+case "${1:-all}" in
+build) want="$build $run" ;;
+test) want="$build $run $test" ;;
+demo) want="$build $run $demo" ;;
+all) want="$build $run $test $demo" ;;
+*)
+	echo "usage: $0 [build|test|demo|all]" >&2
+	exit 2
+	;;
+esac
+
+missing=""
+for p in $want; do
+	state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null || true)
+	case "$state" in
+	ii*) ;;
+	*) missing="$missing $p" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "$0: these packages are missing, and only root can install them:$missing" >&2
+	exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of words
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
