@@ -59,7 +59,7 @@ static int become_daemon(const struct ks_pod_ctx *ctx, int sock, struct ks_err *
 	int r = ks_fd_stdio_null();
 
 	if (r == 0)
-		r = ks_fd_close_others(keep, KS_ARRAY_LEN(keep));
+		r = ks_fd_close_others(3, keep, KS_ARRAY_LEN(keep));
 	if (r < 0 || setsid() < 0 || chdir("/") < 0)
 		return ks_err_set(err, r < 0 ? r : -errno, "start the keeper");
 	for (size_t i = 0; i < KS_ARRAY_LEN(ignored); i++)

@@ -75,10 +75,12 @@ int ks_fd_stdio_null(void);
 int ks_fd_reserve_stdio(void);
 
 /**
- * ks_fd_close_others() - close every descriptor from 3 on but those of a list
- * @keep: their numbers; sorted by the call
+ * ks_fd_close_others() - close every descriptor from a number on but those of a list
+ * @first: the lowest that is closed
+ * @keep:  their numbers; sorted by the call; negative ones are passed over
  *
  * For a process that outlives its caller: it must hold none of the caller's pipes and locks.
+ * Context: parent or child; async-signal-safe.
  * Return: 0 or -errno.
  */
-int ks_fd_close_others(int *keep, size_t n);
+int ks_fd_close_others(unsigned int first, int *keep, size_t n);

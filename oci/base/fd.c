@@ -156,20 +156,18 @@ int ks_fd_reserve_stdio(void)
 	return 0;
 }
 
-static int compare_fd(const void *a, const void *b)
+int ks_fd_close_others(unsigned int first, int *keep, size_t n)
 {
-	int x = *(const int *)a, y = *(const int *)b;
+	/* Insertion: the lists are short, and qsort(3) may allocate. */
+	for (size_t i = 1; i < n; i++)
+		for (size_t k = i; k > 0 && keep[k - 1] > keep[k]; k--) {
+			int t = keep[k];
 
-	return (x > y) - (x < y);
-}
-
-int ks_fd_close_others(int *keep, size_t n)
-{
-	unsigned int first = 3;
-
-	qsort(keep, n, sizeof(*keep), compare_fd);
+			keep[k] = keep[k - 1];
+			keep[k - 1] = t;
+		}
 	for (size_t i = 0; i < n; i++) {
-		if (keep[i] < 3)
+		if (keep[i] < 0 || (unsigned int)keep[i] < first)
 			continue;
 		unsigned int fd = (unsigned int)keep[i];
 

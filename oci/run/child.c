@@ -158,6 +158,18 @@ static int step_hooks(struct ks_child *c)
 	return r;
 }
 
+/*
+ * A created container waits here for as long as its user likes. It must hold
+ * nothing of its parent's: not the container's lock, not a mount of a volume.
+ */
+static int step_close_others(struct ks_child *c)
+{
+	int keep[] = { c->sock, c->p->start_fd, c->state_fd };
+	int r = ks_fd_close_others(3 + c->p->process.preserve_fds, keep, KS_ARRAY_LEN(keep));
+
+	return r < 0 ? ks_err_set(&c->err, r, "close the other descriptors") : 0;
+}
+
 static int step_ready(struct ks_child *c)
 {
 	int r = send_simple(c, KS_MSG_READY, -1);
@@ -216,6 +228,7 @@ static const struct step init_steps[] = {
 	{ "seccomp", ks_child_seccomp_early },
 	{ "user and capabilities", ks_child_identity },
 	{ "command", ks_child_find_command },
+	{ "descriptors", step_close_others },
 	{ "ready", step_ready },
 	{ "start", step_wait_start },
 	{ "start hooks", step_start_hooks },
@@ -234,6 +247,7 @@ static const struct step exec_steps[] = {
 	{ "seccomp", ks_child_seccomp_early },
 	{ "user and capabilities", ks_child_identity },
 	{ "command", ks_child_find_command },
+	{ "descriptors", step_close_others },
 	{ "ready", step_ready },
 	{ "start", step_wait_start },
 	{ "exec", ks_child_exec },

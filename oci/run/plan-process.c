@@ -62,7 +62,10 @@ int ks_plan_process(struct ks_arena *a, const struct ks_spec_process *sp, bool n
 
 	if (r == 0)
 		r = plan_rlimits(a, sp, p, err);
-	if (r == 0 && sp->caps)
-		r = ks_caps_plan(sp->caps, new_userns, a, warnings, &p->caps, err);
+	/* None are listed: none are given, as runc and crun do. */
+	static const struct ks_spec_caps none;
+
+	if (r == 0)
+		r = ks_caps_plan(sp->caps ? sp->caps : &none, new_userns, a, warnings, &p->caps, err);
 	return r;
 }
