@@ -113,8 +113,11 @@ static const char *expected_hostname(const struct ks_pod_spec *p, char buf[stati
 {
 	if (!ks_str_empty(p->hostname))
 		return p->hostname;
-	/* As Kubernetes does: the pod's name, cut to what a host name may have. */
-	ks_fmt(buf, 64, "%s", p->name);
+	/* As Kubernetes does: the pod's name, cut to what a host name may have and may end in. */
+	size_t n = ks_fmt(buf, 64, "%s", p->name);
+
+	while (n && (buf[n - 1] == '.' || buf[n - 1] == '-'))
+		buf[--n] = '\0';
 	return buf;
 }
 
@@ -207,9 +210,7 @@ int ks_identity_give_up(struct ks_arena *a, struct ks_store *s, const char *ns, 
 
 bool ks_identity_held(struct ks_store *s, const char *ns, const char *name)
 {
-	ks_auto_fd int lock = -EBADF;
-
-	return ks_store_lock(s, "identity", ns, name, 0, &lock, NULL) == KS_LOCK_HELD;
+	return ks_store_locked(s, "identity", ns, name);
 }
 
 int ks_identity_list(struct ks_arena *a, struct ks_store *s, struct ks_identities *ret,

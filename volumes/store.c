@@ -17,7 +17,7 @@
 #include <kshim/process.h>
 
 #define FORMAT	   "1\n"
-#define MAX_LEVELS 256 /* of directories below an entry of the trash */
+#define MAX_LEVELS 32 /* of directories that are open at a time while the trash is emptied */
 
 static int check_format(struct ks_store *s, bool *ret_new, struct ks_err *err)
 {
@@ -92,15 +92,28 @@ void ks_store_close(struct ks_store *s)
 	s->locks_fd = ks_fd_close(s->locks_fd);
 }
 
+/* A namespace has no dot, so two objects never share a name; false when it is too long. */
+static bool lock_name(char file[static NAME_MAX + 1], const char *kind, const char *ns,
+		      const char *name)
+{
+	return ks_fmt(file, NAME_MAX + 1, "%s.%s.%s", kind, ns, name) < NAME_MAX;
+}
+
 int ks_store_lock(struct ks_store *s, const char *kind, const char *ns, const char *name,
 		  unsigned int timeout_ms, int *ret_fd, struct ks_err *err)
 {
 	char file[NAME_MAX + 1];
 
-	/* A namespace has no dot, so two objects never share a name. */
-	if (ks_fmt(file, sizeof(file), "%s.%s.%s", kind, ns, name) + 1 >= sizeof(file))
+	if (!lock_name(file, kind, ns, name))
 		return ks_err_set(err, -ENAMETOOLONG, "lock %s %s/%s", kind, ns, name);
 	return ks_lock_open(s->locks_fd, file, timeout_ms, ret_fd, err);
+}
+
+bool ks_store_locked(struct ks_store *s, const char *kind, const char *ns, const char *name)
+{
+	char file[NAME_MAX + 1];
+
+	return lock_name(file, kind, ns, name) && ks_lock_held(s->locks_fd, file);
 }
 
 int ks_store_open_dir(struct ks_store *s, const char *path, bool make, int *ret_fd,
@@ -203,10 +216,31 @@ static int place_of(int fd, struct place *ret)
 	return 0;
 }
 
-static int purge_dir(int dir_fd, const struct place *home, int level);
+struct purge {
+	int trash_fd;
+	struct place home;
+	unsigned int moved;
+};
+
+static int purge_dir(struct purge *p, int dir_fd, int level);
+
+/*
+ * A container may leave a tree of any depth. What is too deep for us becomes
+ * an entry of the trash itself, and is emptied in the next round.
+ */
+static int move_up(struct purge *p, int dir_fd, const char *name)
+{
+	char to[64], random[17];
+
+	if (ks_random_hex(random, 16) < 0)
+		return -EIO;
+	ks_fmt(to, sizeof(to), "deep.%s", random);
+	p->moved++;
+	return renameat2(dir_fd, name, p->trash_fd, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+}
 
 /* Not a name is resolved: each step is one component, opened without following. */
-static int purge_entry(int dir_fd, const char *name, const struct place *home, int level)
+static int purge_entry(struct purge *p, int dir_fd, const char *name, int level)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
@@ -226,16 +260,19 @@ static int purge_entry(int dir_fd, const char *name, const struct place *home, i
 
 	if (r < 0)
 		return r;
-	if (here.mnt_id != home->mnt_id || here.dev_major != home->dev_major ||
-	    here.dev_minor != home->dev_minor)
+	if (here.mnt_id != p->home.mnt_id || here.dev_major != p->home.dev_major ||
+	    here.dev_minor != p->home.dev_minor)
 		return -EXDEV;
-	r = purge_dir(fd, home, level + 1);
+	if (level == MAX_LEVELS)
+		return move_up(p, dir_fd, name);
+	r = purge_dir(p, fd, level + 1);
 	if (r < 0)
 		return r;
 	return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int purge_dir(int dir_fd, const struct place *home, int level)
+/* Goes on behind what fails; the first failure is the result. */
+static int purge_dir(struct purge *p, int dir_fd, int level)
 {
 	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
@@ -246,36 +283,43 @@ static int purge_dir(int dir_fd, const struct place *home, int level)
 		ks_fd_close(copy);
 		return r;
 	}
-	if (level > MAX_LEVELS)
-		r = -ELOOP;
-	for (struct dirent *e = readdir(d); e && r == 0; e = readdir(d))
-		if (!ks_streq(e->d_name, ".") && !ks_streq(e->d_name, ".."))
-			r = purge_entry(dir_fd, e->d_name, home, level);
+	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+		if (ks_streq(e->d_name, ".") || ks_streq(e->d_name, ".."))
+			continue;
+		int one = purge_entry(p, dir_fd, e->d_name, level);
+
+		r = r < 0 ? r : one;
+	}
 	closedir(d);
 	return r;
 }
 
 int ks_trash_purge(struct ks_store *s, unsigned int *ret_n, struct ks_err *err)
 {
-	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 	ks_auto_fd int trash = -EBADF;
-	struct ks_strv names = { 0 };
-	struct place home;
+	struct purge p = { 0 };
 	int r = ks_store_open_dir(s, "trash", true, &trash, err);
 
-	if (r == 0)
-		r = ks_store_list(&a, s, "trash", &names, err);
 	if (r < 0)
 		return r;
-	r = place_of(trash, &home);
+	p.trash_fd = trash;
+	r = place_of(trash, &p.home);
 	if (r < 0)
 		return ks_err_set(err, r, "look at the trash");
-	for (size_t i = 0; i < names.n; i++) {
-		r = purge_entry(trash, names.v[i], &home, 0);
-		if (r < 0)
-			return ks_err_set(err, r, "empty the trash: %s", names.v[i]);
-		if (ret_n)
-			(*ret_n)++;
-	}
-	return 0;
+	do {
+		ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+		struct ks_strv names = { 0 };
+
+		p.moved = 0;
+		r = ks_store_list(&a, s, "trash", &names, err);
+		for (size_t i = 0; i < names.n; i++) {
+			int one = purge_entry(&p, trash, names.v[i], 0);
+
+			if (one < 0 && r == 0)
+				r = ks_err_set(err, one, "empty the trash: %s", names.v[i]);
+			else if (one == 0 && ret_n && !ks_str_prefix(names.v[i], "deep."))
+				(*ret_n)++;
+		}
+	} while (r == 0 && p.moved);
+	return r;
 }

@@ -12,6 +12,9 @@
 int ks_store_lock(struct ks_store *s, const char *kind, const char *ns, const char *name,
 		  unsigned int timeout_ms, int *ret_fd, struct ks_err *err);
 
+/* Whether somebody holds it now; for lists and messages, since it may change at once. */
+bool ks_store_locked(struct ks_store *s, const char *kind, const char *ns, const char *name);
+
 /* Opens a directory below the store; with @make it and its parents are made, durably. */
 int ks_store_open_dir(struct ks_store *s, const char *path, bool make, int *ret_fd,
 		      struct ks_err *err);

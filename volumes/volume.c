@@ -141,9 +141,7 @@ int ks_volume_load(struct ks_arena *a, struct ks_store *s, const char *ns, const
 
 bool ks_volume_in_use(struct ks_store *s, const char *ns, const char *claim)
 {
-	ks_auto_fd int lock = -EBADF;
-
-	return ks_store_lock(s, "volume", ns, claim, 0, &lock, NULL) == KS_LOCK_HELD;
+	return ks_store_locked(s, "volume", ns, claim);
 }
 
 static int list_namespace(struct ks_arena *a, struct ks_store *s, const char *ns,

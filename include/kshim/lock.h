@@ -23,3 +23,11 @@
  */
 int ks_lock_open(int dirfd, const char *name, unsigned int timeout_ms, int *ret_fd,
 		 struct ks_err *err);
+
+/**
+ * ks_lock_held() - whether somebody holds a lock now
+ *
+ * Only asks: it neither takes the lock, which would turn others away, nor
+ * makes the file. The answer may be old when it arrives.
+ */
+bool ks_lock_held(int dirfd, const char *name);

@@ -58,7 +58,8 @@ void *ks_arena_alloc(struct ks_arena *a, size_t size)
 	assert(a);
 	if (size > SIZE_MAX / 2)
 		return NULL;
-	size = (size + ALIGN - 1) / ALIGN * ALIGN;
+	/* Nothing, too, has an address of its own: NULL means that memory ran out. */
+	size = ((size ? size : 1) + ALIGN - 1) / ALIGN * ALIGN;
 	if (size > a->left)
 		return alloc_chunk(a, size);
 	void *p = a->next;

@@ -30,3 +30,11 @@ int ks_lock_open(int dirfd, const char *name, unsigned int timeout_ms, int *ret_
 	*ret_fd = KS_TAKE_FD(fd);
 	return 0;
 }
+
+bool ks_lock_held(int dirfd, const char *name)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	ks_auto_fd int fd = openat(dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+}

@@ -39,6 +39,9 @@ int ks_state_open_root(const char *path, int *ret_fd, struct ks_err *err)
 
 static int check_id(const char *id, struct ks_err *err)
 {
+	/* These two directories of the runtime root are no containers. */
+	if (ks_streq(id, "pods") || ks_streq(id, "seccomp"))
+		return ks_err_kind(err, KS_ERR_INVALID, "container id \"%s\" is reserved", id);
 	if (ks_valid_id(id) && strlen(id) <= NAME_MAX)
 		return 0;
 	return ks_err_kind(err, KS_ERR_INVALID,
