@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -337,6 +338,7 @@ int ks_console_send(const char *path, int tty_fd, struct ks_err *err)
 		return ks_err_set(err, -errno, "connect to console socket %s", path);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
 
+	assert(c); /* the buffer above holds one */
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(tty_fd));

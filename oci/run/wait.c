@@ -17,7 +17,7 @@
 #include <kshim/loop.h>
 #include <kshim/run.h>
 
-#define RELAY_BYTES 16384
+#define RELAY_BYTES 8192
 
 /* One direction between the caller's stream and the terminal. */
 struct relay {
