@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# kshim against crun and runc on the same bundle, in one run on one machine:
+# ratios of medians, never times. containerd's default spec with its seccomp
+# profile, /bin/true. Usage: bench.sh [RUNS]
+set -eu
+. "$(dirname "$0")/../lib/lib.sh"
+requires_root
+requires runc
+requires crun
+requires hyperfine
+requires jq
+
+RUNS=${1:-60}
+IDLE_RUNS=$((RUNS / 3))
+B=$T/b
+mkdir -p "$B"
+rootfs "$B/rootfs"
+cp "$TOP/tests/data/containerd-config.json" "$B/config.json"
+L=$T/long # the same with a process that stays, for exec and the small verbs
+mkdir -p "$L"
+jq --arg r "$B/rootfs" '.process.args = ["/bin/sleep", "1000"] | .root.path = $r' "$B/config.json" >"$L/config.json"
+
+# The medians of kshim, crun and runc for a command line with RUNTIME in it.
+medians() { # PREPARE RUNS COMMAND
+	peer_view hyperfine -N --style none --export-json "$T/h.json" --warmup 3 --runs "$2" \
+		${1:+--prepare "$1"} \
+		"${3//RUNTIME/$K --root $T/rk}" "${3//RUNTIME/crun --root $T/rc}" "${3//RUNTIME/runc --root $T/rr}" \
+		>/dev/null 2>"$T/h.err" || { cat "$T/h.err" >&2; exit 1; }
+	jq -r '[.results[].median] | @tsv' "$T/h.json"
+}
+
+row() { # NAME PREPARE RUNS COMMAND
+	local k c r
+	read -r k c r < <(medians "$2" "$3" "$4")
+	awk -v n="$1" -v k="$k" -v c="$c" -v r="$r" 'BEGIN {
+		printf "%-34s %8.2f ms   %5.2f x crun   %5.2f x runc\n", n, k * 1000, k / c, k / r }'
+}
+
+each() { # COMMAND: once with every runtime
+	"$K" --root "$T/rk" $1
+	peer_view crun --root "$T/rc" $1
+	runc --root "$T/rr" $1
+}
+
+rss() { # RUNTIME ROOT: peak memory of a run, in KiB
+	peer_view /usr/bin/env time -f %M -o "$T/rss" "$1" --root "$2" run -b "$B" "$TAG-m" >/dev/null
+	cat "$T/rss"
+}
+
+printf '%-34s %11s\n' "median of $RUNS runs ($IDLE_RUNS idle)" "kshim"
+row "run /bin/true" "" "$RUNS" "RUNTIME run -b $B $TAG-x"
+row "run /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME run -b $B $TAG-x"
+each "run --detach -b $L $TAG-l" >"$T/each" 2>&1 </dev/null || cat "$T/each"
+row "exec /bin/true" "" "$RUNS" "RUNTIME exec $TAG-l /bin/true"
+row "exec /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME exec $TAG-l /bin/true"
+row "state" "" "$RUNS" "RUNTIME state $TAG-l"
+row "list" "" "$RUNS" "RUNTIME list"
+row "kill -0" "" "$RUNS" "RUNTIME kill $TAG-l CONT"
+each "delete --force $TAG-l"
+if command -v time >/dev/null && [ -x /usr/bin/time ]; then
+	printf 'peak memory of run: kshim %s KiB, crun %s KiB, runc %s KiB\n' \
+		"$(rss "$K" "$T/rk")" "$(rss crun "$T/rc")" "$(rss runc "$T/rr")"
+fi
