@@ -15,6 +15,7 @@
 #include "keeper.h"
 
 #define REPLY_S 60 /* giving up waits for processes that are about to be gone */
+#define KEPT_MS 5000 /* between a keeper's last word and its locks */
 
 static int connect_keeper(const struct ks_pod_ctx *ctx, const char *uid, int *ret)
 {
@@ -41,8 +42,10 @@ static int read_reply(int sock, struct ks_keeper_reply *reply, int *ret_fd, stru
 	struct ks_msg m;
 	int r = ks_channel_recv(sock, &m, ret_fd, err);
 
-	if (r == KS_CHANNEL_CLOSED)
-		return ks_err_kind(err, KS_ERR_INTERNAL, "the pod's keeper died");
+	if (r == KS_CHANNEL_CLOSED) {
+		ks_err_kind(err, KS_ERR_INTERNAL, "the pod's keeper died");
+		return -ECONNRESET;
+	}
 	if (r < 0)
 		return ks_err_prefix(err, r, "the pod's keeper");
 	if (m.type == KS_KEEPER_ERROR && m.len == sizeof(*err)) {
@@ -227,19 +230,32 @@ int ks_pod_down(const struct ks_pod_ctx *ctx, const char *uid, const char *id, s
 	struct ks_keeper_reply reply;
 	int r = set_field(q.id, sizeof(q.id), id, err);
 
-	if (r < 0)
-		return r;
-	if (ks_pod_is_up(ctx, uid)) {
-		r = call(ctx, uid, KS_KEEPER_REMOVE, &q, &reply, NULL, err);
-		if (r == -EBUSY)
-			name_holders(err);
-		return r;
+	/*
+	 * By its keeper; or, when that is gone or dies over it, by its record. The locks of a
+	 * keeper go a moment after its socket, and are there a moment before it.
+	 */
+	for (unsigned int waited_ms = 0; r == 0; waited_ms += 10) {
+		if (ks_pod_is_up(ctx, uid)) {
+			r = call(ctx, uid, KS_KEEPER_REMOVE, &q, &reply, NULL, err);
+			if (r == -EBUSY)
+				name_holders(err);
+			if (r != -ECONNRESET && r != -ECONNREFUSED && r != -ENOENT)
+				return r;
+		}
+		r = ks_pod_recover(&a, ctx->store, uid, false, NULL, err);
+		if (r != KS_POD_KEPT)
+			break;
+		if (waited_ms >= KEPT_MS)
+			return ks_err_kind(err, KS_ERR_BUSY,
+					   "the keeper of pod uid %s holds it and does not answer",
+					   uid);
+		usleep(10000);
+		r = 0;
 	}
-	/* Its keeper is gone. Containers that still live keep the pod; the last one recovers it. */
-	r = ks_pod_recover(&a, ctx->store, uid, false, NULL, err);
 	if (r < 0)
 		return r;
-	if (r > 0)
+	/* Containers that still live keep the pod; the last one recovers it. */
+	if (r == KS_POD_ALIVE)
 		return 0;
 	remove_run_dir(ctx, uid);
 	/* The pod is down; what of its trash cannot be deleted now is left to `kshim gc`. */

@@ -7,8 +7,9 @@
 
 /**
  * ks_crash_point() - die here when KSHIM_CRASH_AT names this point
- * @name: stable name, listed in tests/volumes/crash.sh; "NAME:N" in the
- *        variable means the Nth time that the point is passed
+ * @name: stable name, listed in tests/volumes/crash.t; "NAME:N" in the
+ *        variable means the Nth time that the point is passed. The file "mark" then
+ *        appears in $KSHIM_CRASH_DIR
  *
  * Context: any.
  */

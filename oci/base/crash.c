@@ -2,11 +2,34 @@
 #include <kshim/crash.h>
 
 #ifdef KS_CRASH_POINTS
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <kshim/str.h>
+
+/* Far from what open(2) gives, so that it is free again only when somebody closed it. */
+#define MARK_FD 900
+
+/*
+ * A test must know that the process was stopped, also when nobody waits for
+ * it: the file "mark" appears in $KSHIM_CRASH_DIR. A keeper leaves the host's
+ * tree, so the directory is held open from the first point on.
+ */
+static void hold_mark_dir(void)
+{
+	const char *dir = getenv("KSHIM_CRASH_DIR");
+
+	if (!dir || fcntl(MARK_FD, F_GETFD) >= 0)
+		return;
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		dup3(fd, MARK_FD, O_CLOEXEC);
+		close(fd);
+	}
+}
 
 void ks_crash_point(const char *name)
 {
@@ -15,10 +38,13 @@ void ks_crash_point(const char *name)
 	const char *rest = at ? ks_str_prefix(at, name) : NULL;
 	uint64_t n = 1;
 
+	hold_mark_dir();
 	if (!rest || (*rest && (*rest != ':' || ks_parse_u64(rest + 1, 1000000, &n) < 0)))
 		return;
-	if (++passed == n)
-		kill(getpid(), SIGKILL);
+	if (++passed != n)
+		return;
+	close(openat(MARK_FD, "mark", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	kill(getpid(), SIGKILL);
 }
 #else
 typedef int ks_crash_unused; /* a translation unit must not be empty */
