@@ -1,3 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
+# What is run on the build: tests, lint, benchmarks, the demo.
+
+.PHONY: check check-unit check-root check-asan check-ubsan check-valgrind fuzz fuzz-replay \
+	test-programs lint bench demo coverage man clean compile_commands.json
+
+SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t))
+# T=NAME picks scripts, or unit tests, by a part of their path.
+PICK := $(if $(T),$(foreach s,$(SCRIPTS) $(UNIT_BINS),$(if $(findstring $(T),$(s)),$(s))),\
+	$(UNIT_BINS) $(SCRIPTS))
+RUN  := BUILD=$(abspath $(B)) perl tests/lib/run.pl
+
+check: test-programs fuzz-replay
+	$(RUN) -j 2 $(PICK)
+
+check-root: check
+
+check-unit: $(UNIT_BINS)
+	$(RUN) $(UNIT_BINS)
+
+# A build of its own in which the crash points are compiled in, and the tests' helpers.
+test-programs: all $(UNIT_BINS) $(B)/helper/tty $(B)/helper/probe
+	$(MAKE) --no-print-directory B=$(B)/crash CRASH=1 $(B)/crash/kshim
+
+$(B)/helper/%: tests/lib/%.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -static -o $@ $<
+
+ASAN  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+UBSAN := -fsanitize=undefined -fno-sanitize-recover=all
+
+# The whole suite again; "sanitized" lets tests of memory limits step aside.
+check-asan:
+	KSHIM_SANITIZED=address ASAN_OPTIONS=detect_leaks=1 \
+		$(MAKE) --no-print-directory B=build/asan SANITIZE="$(ASAN)" OPT="-O1 -g" check
+check-ubsan:
+	KSHIM_SANITIZED=undefined $(MAKE) --no-print-directory B=build/ubsan SANITIZE="$(UBSAN)" \
+		OPT="-O1 -g" check
+check-valgrind: $(UNIT_BINS)
+	for t in $(UNIT_BINS); do valgrind -q --error-exitcode=99 --child-silent-after-fork=yes \
+		--leak-check=no $$t >/dev/null || { echo "valgrind: $$t"; exit 1; }; done
+
+# ---- fuzzing: plain programs replay the corpora, clang's fuzzer looks for more ----
+
+REPLAY := $(FUZZ:tests/fuzz/%.c=$(B)/replay/%)
+fuzz-replay: $(REPLAY)
+	for f in $(FUZZ:tests/fuzz/fuzz_%.c=%); do \
+		$(B)/replay/fuzz_$$f tests/fuzz/corpus/$$f/* >$(B)/replay/$$f.log 2>&1 || \
+			{ cat $(B)/replay/$$f.log; echo "fuzz-replay: $$f failed"; exit 1; }; done
+
+$(B)/replay/%: tests/fuzz/%.c $(B)/libkshim.a
+	$(call say,FUZZ $<)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -I. $(CFLAGS) $(UNIT_WARN) -DFUZZ_REPLAY -MMD -MP -MF $@.d -o $@ $< \
+		$(LDFLAGS) $(B)/libkshim.a $(LIBS)
+
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined
+# T=NAME fuzzes one. What is found stands in build/fuzz/NAME; new inputs in build/fuzz/corpus.
+fuzz:
+	$(MAKE) --no-print-directory CC=clang B=build/fuzz SANITIZE="$(FUZZ_FLAGS)" OPT="-O1 -g" \
+		build/fuzz/libkshim.a
+	for f in $(or $(T),$(FUZZ:tests/fuzz/fuzz_%.c=%)); do \
+		mkdir -p build/fuzz/corpus/$$f build/fuzz/$$f; \
+		clang $(CPPFLAGS) -I. -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined \
+			-o build/fuzz/fuzz_$$f tests/fuzz/fuzz_$$f.c build/fuzz/libkshim.a $(LIBS) && \
+		build/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 \
+			-print_final_stats=0 -verbosity=0 -artifact_prefix=build/fuzz/$$f/ \
+			build/fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
+
+# ---- the rest -------------------------------------------------------------------
+
+bench: all
+	BUILD=$(abspath $(B)) tests/bench/bench.sh $(RUNS)
+
+lint: compile_commands.json
+	BUILD=$(abspath $(B)) tests/lint/lint.sh
+
+CACHE ?= build/demo
+demo:
+	contrib/install-deps.sh build
+	contrib/install-deps.sh demo
+	$(MAKE) --no-print-directory all
+	mkdir -p $(CACHE)
+	contrib/demo/demo.sh $(B)/kshim $(CACHE)
+
+coverage:
+	$(MAKE) --no-print-directory B=build/coverage SANITIZE=--coverage OPT="-O0 -g" check
+	tests/lib/coverage.sh build/coverage
+
+man:
+	for m in docs/man/*.8; do man --warnings -E UTF-8 -l -Tutf8 -Z $$m >/dev/null; done
+
+compile_commands.json: Makefile
+	{ echo '['; for f in $(SRCS); do \
+		printf '%s{"directory":"%s","file":"%s","command":"%s"}\n' "$$sep" "$(CURDIR)" $$f \
+			"$(CC) $(CPPFLAGS) -std=gnu17 $(filter-out -Wstack-usage=% -Wduplicated-% -Wlogical-op,$(WARN)) -c $$f"; \
+		sep=,; done; echo ']'; } >$@
+
 clean:
-	rm -rf $(B) compile_commands.json
+	rm -rf --one-file-system $(B) compile_commands.json
+
+-include $(REPLAY:=.d)

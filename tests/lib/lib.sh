@@ -171,3 +171,24 @@ wait_for() { # SECONDS COMMAND…
 	done
 	return 1
 }
+
+# ---- pods ------------------------------------------------------------------------
+
+R=$T/rootfs # for the quick form; made by pod_rootfs
+
+pod_rootfs() { [ -d "$R" ] || rootfs "$R"; }
+
+# kshim run --detach of a container that stays; the options come first.
+up() { # ID OPTION…
+	local id=$1
+	shift
+	try "$K" run --detach --rootfs "$R" "$@" "$id" -- sleep 1000
+}
+
+sh_in() { # ID SCRIPT: runs it in a container; sets out, err, rc
+	try "$K" exec "$1" sh -c "$2"
+}
+
+field() { # CLAIM FIELD: of a volume in the namespace "ns"
+	"$K" volume inspect -n ns "$1" | jq -r ".$2"
+}
