@@ -57,13 +57,12 @@ static int verb_volume_create(struct ks_cli *cli, const void *opts, const struct
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "option --size: \"%s\" is not a size such as 64Mi or 1Gi",
 				   o->size);
-	if (o->fsck && ks_streq(o->fsck, "refuse"))
-		p.fsck = KS_FSCK_REFUSE;
-	else if (o->fsck && !ks_streq(o->fsck, "repair"))
+	p.fsck = ks_fsck_parse(o->fsck ? o->fsck : "repair");
+	if (p.fsck < 0)
 		return ks_cli_usage_error(cli, err, "option --fsck: \"%s\" is not repair or refuse",
 					  o->fsck);
 	p.size_bytes = (uint64_t)size;
-	int r = ks_store_open(cli->state_dir, &store, err);
+	int r = ks_front_open_store(cli, &store, err);
 
 	if (r < 0)
 		return r;
@@ -81,7 +80,7 @@ static void put_volume(struct ks_json_out *o, const struct ks_volume *v, bool in
 	ks_json_put_u64(o, "sizeBytes", v->size_bytes.v);
 	ks_json_put_str(o, "fsType", v->fs_type);
 	ks_json_put_str(o, "fsUuid", v->fs_uuid);
-	ks_json_put_str(o, "fsck", v->fsck == KS_FSCK_REFUSE ? "refuse" : "repair");
+	ks_json_put_str(o, "fsck", ks_fsck_name(v->fsck));
 	ks_json_put_str(o, "created", v->created);
 	ks_json_put_bool(o, "inUse", in_use);
 	if (v->attached_uid)
@@ -125,7 +124,7 @@ static int verb_volume_list(struct ks_cli *cli, const void *opts, const struct k
 
 	(void)args;
 	if (r == 0)
-		r = ks_store_open(cli->state_dir, &store, err);
+		r = ks_front_open_store(cli, &store, err);
 	if (r < 0)
 		return r;
 	r = ks_volume_list(&cli->arena, &store, o->ns, &list, err);
@@ -156,7 +155,7 @@ static int verb_volume_inspect(struct ks_cli *cli, const void *opts, const struc
 	ks_auto_json_out struct ks_json_out json = { .pretty = true };
 	struct ks_store store;
 	struct ks_volume v;
-	int r = ks_store_open(cli->state_dir, &store, err);
+	int r = ks_front_open_store(cli, &store, err);
 
 	if (r < 0)
 		return r;
@@ -175,7 +174,7 @@ static int verb_volume_delete(struct ks_cli *cli, const void *opts, const struct
 {
 	const struct volume_opts *o = opts;
 	struct ks_store store;
-	int r = ks_store_open(cli->state_dir, &store, err);
+	int r = ks_front_open_store(cli, &store, err);
 
 	if (r < 0)
 		return r;
@@ -212,7 +211,7 @@ static int verb_pod_list(struct ks_cli *cli, const void *opts, const struct ks_a
 
 	(void)args;
 	if (r == 0)
-		r = ks_store_open(cli->state_dir, &store, err);
+		r = ks_front_open_store(cli, &store, err);
 	if (r < 0)
 		return r;
 	r = ks_identity_list(&cli->arena, &store, &list, err);
@@ -258,14 +257,13 @@ static int with_pod(struct ks_cli *cli, const char *arg,
 			      const char *, struct ks_err *),
 		    struct ks_err *err)
 {
-	struct ks_front f = { .cli = cli };
 	ks_auto_fd int root = -EBADF;
 	struct ks_store store;
 	const char *ns, *name;
 	int r = split_key(cli, arg, &ns, &name, err);
 
 	if (r == 0)
-		r = ks_front_open(&f, &store, &root, err);
+		r = ks_front_open(cli, &store, &root, err);
 	if (r < 0)
 		return r;
 	struct ks_pod_ctx ctx = { .store = &store, .root_fd = root };
@@ -327,12 +325,11 @@ static int verb_pod_forget(struct ks_cli *cli, const void *opts, const struct ks
 static int verb_gc(struct ks_cli *cli, const void *opts, const struct ks_args *args,
 		   struct ks_err *err)
 {
-	struct ks_front f = { .cli = cli };
 	struct ks_gc gc = { .arena = &cli->arena };
 	ks_auto_buf struct ks_buf out = { 0 };
 	ks_auto_fd int root = -EBADF;
 	struct ks_store store;
-	int r = ks_front_open(&f, &store, &root, err);
+	int r = ks_front_open(cli, &store, &root, err);
 
 	(void)opts;
 	(void)args;

@@ -16,5 +16,8 @@ struct ks_front {
 /* Joins containers with the volumes of their pods; valid for as long as @f. */
 struct ks_storage ks_front_storage(struct ks_front *f);
 
+/* Opens the state directory; owned by the caller. */
+int ks_front_open_store(struct ks_cli *cli, struct ks_store *ret, struct ks_err *err);
+
 /* Opens the runtime root and the state directory; both owned by the caller. */
-int ks_front_open(struct ks_front *f, struct ks_store *store, int *root_fd, struct ks_err *err);
+int ks_front_open(struct ks_cli *cli, struct ks_store *store, int *root_fd, struct ks_err *err);

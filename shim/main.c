@@ -3,6 +3,7 @@
  * One binary, two names: `kshim VERB …`, and containerd-shim-kshim-v2, which
  * is the same program under containerd.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,19 @@ static int fail(struct ks_cli *cli, const struct ks_err *err)
 	return exit_code(cli, err);
 }
 
+/* With --debug the log tells what was called, with the directories that it works on. */
+static void log_call(const struct ks_cli *cli, const struct ks_verb *v, const struct ks_args *args)
+{
+	ks_auto_buf struct ks_buf b = { 0 };
+
+	ks_buf_addf(&b, "%s", v->name);
+	for (int i = 0; i < args->n; i++)
+		ks_buf_addf(&b, " %s", args->v[i]);
+	ks_buf_addf(&b, " (root %s, state directory %s)", cli->root, cli->state_dir);
+	if (!b.failed)
+		ks_cli_log(cli, "debug", b.data);
+}
+
 static int run_verb(struct ks_cli *cli, const struct ks_verb *v, int argc, char **argv,
 		    struct ks_err *err)
 {
@@ -112,6 +126,8 @@ static int run_verb(struct ks_cli *cli, const struct ks_verb *v, int argc, char 
 		cli->fail_code = KS_EXIT_USAGE;
 		return r;
 	}
+	if (cli->debug)
+		log_call(cli, v, &args);
 	return v->fn(cli, opts, &args, err);
 }
 
@@ -197,6 +213,8 @@ int main(int argc, char **argv)
 	const char *base = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	int r = ks_fd_reserve_stdio();
 
+	/* A caller that ignores it would take the exit codes of our children away. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	base = base ? base + 1 : argc > 0 ? argv[0] : "";
 	if (r < 0)
 		return KS_EXIT_FAILED;

@@ -2,17 +2,37 @@
 /* Where containers and the volumes of their pods meet. */
 #include <unistd.h>
 
+#include <kshim/cgroup.h>
 #include <kshim/fd.h>
 #include <kshim/pod.h>
 #include <kshim/process.h>
 
 #include "front.h"
 
-int ks_front_open(struct ks_front *f, struct ks_store *store, int *root_fd, struct ks_err *err)
+/* volumes/ does not know cgroups; whether a pod's processes are gone it must know. */
+static bool cgroup_populated(const char *path)
 {
-	int r = ks_cli_open_root(f->cli, root_fd, err);
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	struct ks_cgroup cg = { .path = path };
 
-	return r < 0 ? r : ks_store_open(f->cli->state_dir, store, err);
+	/* When it cannot be told, it is safer to say yes. */
+	return ks_cgroup_detect(&a, &cg.host, NULL) < 0 || ks_cgroup_populated(&cg);
+}
+
+int ks_front_open_store(struct ks_cli *cli, struct ks_store *ret, struct ks_err *err)
+{
+	int r = ks_store_open(cli->state_dir, ret, err);
+
+	if (r == 0)
+		ret->populated = cgroup_populated;
+	return r;
+}
+
+int ks_front_open(struct ks_cli *cli, struct ks_store *store, int *root_fd, struct ks_err *err)
+{
+	int r = ks_cli_open_root(cli, root_fd, err);
+
+	return r < 0 ? r : ks_front_open_store(cli, store, err);
 }
 
 static int storage_plan(void *data, struct ks_arena *a, const struct ks_spec *s, const char *id,
@@ -43,14 +63,13 @@ static int storage_up(void *data, struct ks_arena *a, const char *ref, const cha
 	struct ks_front *f = data;
 	ks_auto_fd int root = -EBADF;
 	struct ks_store store;
-	int r = ks_front_open(f, &store, &root, err);
+	int r = ks_front_open(f->cli, &store, &root, err);
 
 	if (r < 0)
 		return r;
 	struct ks_pod_ctx ctx = { .store = &store, .root_fd = root };
-	bool new_pod = f->fresh || !ks_pod_is_up(&ctx, ref);
 
-	r = ks_pod_up(a, &ctx, &f->pod, ref, new_pod, id, ret, ret_n, ret_hostname, err);
+	r = ks_pod_up(a, &ctx, &f->pod, ref, f->fresh, id, ret, ret_n, ret_hostname, err);
 	ks_store_close(&store);
 	return r;
 }
@@ -60,7 +79,8 @@ static int storage_running(void *data, const char *ref, const struct ks_containe
 {
 	ks_auto_fd int root = -EBADF;
 	struct ks_store store;
-	int r = ks_front_open(data, &store, &root, err);
+	struct ks_front *f = data;
+	int r = ks_front_open(f->cli, &store, &root, err);
 
 	if (r < 0)
 		return r;
@@ -75,7 +95,8 @@ static int storage_down(void *data, const char *ref, const char *id, struct ks_e
 {
 	ks_auto_fd int root = -EBADF;
 	struct ks_store store;
-	int r = ks_front_open(data, &store, &root, err);
+	struct ks_front *f = data;
+	int r = ks_front_open(f->cli, &store, &root, err);
 
 	if (r < 0)
 		return r;

@@ -144,12 +144,11 @@ int ks_fs_check(struct ks_arena *a, const char *dev, const char *type, int polic
 	return ks_streq(type, "xfs") ? check_xfs(a, dev, err) : check_ext4(a, dev, policy, err);
 }
 
-static int configure(int loop, int image_fd, const char *name, bool readonly)
+static int configure(int loop, int image_fd, const char *name)
 {
 	struct loop_config cfg = { .fd = (uint32_t)image_fd };
 
-	cfg.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO |
-			    (readonly ? LO_FLAGS_READ_ONLY : 0U);
+	cfg.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO;
 	ks_fmt((char *)cfg.info.lo_file_name, LO_NAME_SIZE, "%s", name);
 	if (ioctl(loop, LOOP_CONFIGURE, &cfg) == 0)
 		return 0;
@@ -160,8 +159,7 @@ static int configure(int loop, int image_fd, const char *name, bool readonly)
 	return ioctl(loop, LOOP_CONFIGURE, &cfg) < 0 ? -errno : 0;
 }
 
-int ks_loopdev_attach(int image_fd, const char *name, bool readonly, struct ks_loopdev *ret,
-		      struct ks_err *err)
+int ks_loopdev_attach(int image_fd, const char *name, struct ks_loopdev *ret, struct ks_err *err)
 {
 	ks_auto_fd int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 
@@ -176,12 +174,11 @@ int ks_loopdev_attach(int image_fd, const char *name, bool readonly, struct ks_l
 		if (n < 0)
 			return ks_err_set(err, -errno, "find a free loop device");
 		ks_fmt(d.path, sizeof(d.path), "/dev/loop%d", n);
-		ks_auto_fd int fd =
-			open(d.path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW);
+		ks_auto_fd int fd = open(d.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
 		if (fd < 0)
 			return ks_err_set(err, -errno, "open %s", d.path);
-		int r = configure(fd, image_fd, name, readonly);
+		int r = configure(fd, image_fd, name);
 
 		if (r == -EBUSY)
 			continue;
@@ -195,20 +192,38 @@ int ks_loopdev_attach(int image_fd, const char *name, bool readonly, struct ks_l
 	return ks_err_kind(err, KS_ERR_BUSY, "no free loop device");
 }
 
-int ks_loopdev_find(int image_fd, char path[static 32])
+/* One device that /sys says is bound. */
+static int compare_loop(const char *path, const struct stat *image, struct ks_err *err)
+{
+	struct loop_info64 info;
+	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return ks_err_set(err, -errno, "cannot tell what is attached to %s", path);
+	if (ioctl(fd, LOOP_GET_STATUS64, &info) < 0)
+		/* It was cleared just now. */
+		return errno == ENXIO ? 0 :
+					ks_err_set(err, -errno, "cannot tell what is attached to %s",
+						   path);
+	return info.lo_device == image->st_dev && info.lo_inode == image->st_ino ? KS_LOOPDEV_FOUND :
+										     0;
+}
+
+int ks_loopdev_find(int image_fd, char path[static 32], struct ks_err *err)
 {
 	struct stat st;
 	DIR *d = opendir("/sys/block");
-	int found = -1;
+	int r = 0;
 
-	if (fstat(image_fd, &st) < 0 || !d) {
+	if (!d || fstat(image_fd, &st) < 0) {
+		r = ks_err_set(err, -errno, "look for loop devices in /sys/block");
 		if (d)
 			closedir(d);
-		return -1;
+		return r;
 	}
-	for (struct dirent *e = readdir(d); e && found < 0; e = readdir(d)) {
+	errno = 0;
+	for (struct dirent *e = readdir(d); e && r == 0; e = readdir(d)) {
 		const char *num = ks_str_prefix(e->d_name, "loop");
-		struct loop_info64 info;
 		char backing[64];
 		uint64_t n;
 
@@ -216,17 +231,14 @@ int ks_loopdev_find(int image_fd, char path[static 32])
 			continue;
 		/* Only a bound device has this file: opening the others is not needed. */
 		ks_fmt(backing, sizeof(backing), "/sys/block/loop%d/loop/backing_file", (int)n);
-		if (access(backing, F_OK) < 0)
+		if (access(backing, F_OK) < 0 && errno == ENOENT)
 			continue;
 		ks_fmt(path, 32, "/dev/loop%d", (int)n);
-		ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-		if (fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0 &&
-		    info.lo_device == st.st_dev && info.lo_inode == st.st_ino)
-			found = (int)n;
+		r = compare_loop(path, &st, err);
+		errno = 0;
 	}
 	closedir(d);
-	return found;
+	return r;
 }
 
 int ks_loopdev_exclusive(int dev_dir_fd, const char *path)

@@ -31,11 +31,16 @@ struct ks_loopdev {
 };
 
 /* Attaches with autoclear and, where the file system can, direct I/O. */
-int ks_loopdev_attach(int image_fd, const char *name, bool readonly, struct ks_loopdev *ret,
-		      struct ks_err *err);
+int ks_loopdev_attach(int image_fd, const char *name, struct ks_loopdev *ret, struct ks_err *err);
 
-/* The loop device that has this file already, or -1; two would mean two caches over one disk. */
-int ks_loopdev_find(int image_fd, char path[static 32]);
+#define KS_LOOPDEV_FOUND 1
+
+/*
+ * Looks for a loop device that has this file already: two would be two caches
+ * over one disk. 0: there is none; KS_LOOPDEV_FOUND with its path; negative
+ * when that cannot be told, which must count as found.
+ */
+int ks_loopdev_find(int image_fd, char path[static 32], struct ks_err *err);
 
 /*
  * The kernel's word on whether a block device is in use anywhere: an

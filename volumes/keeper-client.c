@@ -15,6 +15,7 @@
 #include "keeper.h"
 
 #define REPLY_S 60 /* giving up waits for processes that are about to be gone */
+#define START_MS 60000 /* for another caller that starts the same pod */
 #define KEPT_MS 5000 /* between a keeper's last word and its locks */
 
 static int connect_keeper(const struct ks_pod_ctx *ctx, const char *uid, int *ret)
@@ -44,7 +45,7 @@ static int read_reply(int sock, struct ks_keeper_reply *reply, int *ret_fd, stru
 
 	if (r == KS_CHANNEL_CLOSED) {
 		ks_err_kind(err, KS_ERR_INTERNAL, "the pod's keeper died");
-		return -ECONNRESET;
+		return -ENOTCONN;
 	}
 	if (r < 0)
 		return ks_err_prefix(err, r, "the pod's keeper");
@@ -71,6 +72,7 @@ static int set_field(char *field, size_t size, const char *value, struct ks_err 
 	return 0;
 }
 
+/* What the keeper answers; -ENOTCONN when there is none, or it died over the request. */
 static int call(const struct ks_pod_ctx *ctx, const char *uid, enum ks_keeper_op op,
 		const struct ks_keeper_req *q, struct ks_keeper_reply *reply, int *ret_fd,
 		struct ks_err *err)
@@ -78,8 +80,10 @@ static int call(const struct ks_pod_ctx *ctx, const char *uid, enum ks_keeper_op
 	ks_auto_fd int sock = -EBADF;
 	int r = connect_keeper(ctx, uid, &sock);
 
-	if (r < 0)
-		return ks_err_set(err, r, "reach the keeper of pod uid %s", uid);
+	if (r < 0) {
+		ks_err_set(err, r, "reach the keeper of pod uid %s", uid);
+		return -ENOTCONN;
+	}
 	r = ks_channel_send(sock, op, q, sizeof(*q), -1, err);
 	return r < 0 ? r : read_reply(sock, reply, ret_fd, err);
 }
@@ -158,8 +162,26 @@ static int publish(const struct ks_pod_ctx *ctx, const char *uid, const struct k
 	return 0;
 }
 
+/* -EALREADY: another caller is at the start of this very pod; it may take a file system check. */
+static int join_or_start(const struct ks_pod_ctx *ctx, const struct ks_pod_spec *p, const char *uid,
+			 bool fresh, const char *id, struct ks_keeper_reply *reply,
+			 struct ks_err *err)
+{
+	for (unsigned int waited_ms = 0;; waited_ms += 20) {
+		bool joins = !fresh && ks_pod_is_up(ctx, uid);
+		int r = joins ? join(ctx, p, uid, id, reply, err) :
+				start_keeper(ctx, p, uid, id, reply, err);
+		/* Its keeper went between our two steps. */
+		bool gone = joins && r == -ENOTCONN;
+
+		if ((r != -EALREADY && !gone) || waited_ms >= START_MS)
+			return r;
+		usleep(20000);
+	}
+}
+
 int ks_pod_up(struct ks_arena *a, const struct ks_pod_ctx *ctx, const struct ks_pod_spec *p,
-	      const char *uid, bool new_pod, const char *id, struct ks_mount_request **ret,
+	      const char *uid, bool fresh, const char *id, struct ks_mount_request **ret,
 	      size_t *ret_n, const char **ret_hostname, struct ks_err *err)
 {
 	struct ks_keeper_reply reply = { 0 };
@@ -167,8 +189,7 @@ int ks_pod_up(struct ks_arena *a, const struct ks_pod_ctx *ctx, const struct ks_
 
 	if (!v)
 		return ks_err_oom(err);
-	int r = new_pod ? start_keeper(ctx, p, uid, id, &reply, err) :
-			  join(ctx, p, uid, id, &reply, err);
+	int r = join_or_start(ctx, p, uid, fresh, id, &reply, err);
 
 	if (r < 0)
 		return r;
@@ -239,7 +260,7 @@ int ks_pod_down(const struct ks_pod_ctx *ctx, const char *uid, const char *id, s
 			r = call(ctx, uid, KS_KEEPER_REMOVE, &q, &reply, NULL, err);
 			if (r == -EBUSY)
 				name_holders(err);
-			if (r != -ECONNRESET && r != -ECONNREFUSED && r != -ENOENT)
+			if (r != -ENOTCONN)
 				return r;
 		}
 		r = ks_pod_recover(&a, ctx->store, uid, false, NULL, err);

@@ -25,54 +25,6 @@
 
 #define DETACH_MS 10000
 
-/* The lock of a claim. A mark of a pod that is over is cleared on the way. */
-static int lock_claim(struct ks_keeper *k, const char *ns, const char *claim, int *ret,
-		      struct ks_err *err)
-{
-	for (int i = 0; i < 3; i++) {
-		struct ks_volume v;
-		char who[512];
-		int r = ks_store_lock(k->store, "volume", ns, claim, 0, ret, err);
-		bool held = r == KS_LOCK_HELD;
-
-		if (r < 0)
-			return r;
-		if (!held)
-			r = ks_volume_recover(&k->arena, k->store, ns, claim, NULL, err);
-		if (r < 0)
-			return r;
-		r = ks_volume_load(&k->arena, k->store, ns, claim, &v, err);
-		if (held) {
-			ks_pod_describe(k->store, r == 0 && v.attached_uid ? v.attached_uid : "", who,
-					sizeof(who));
-			return ks_err_kind(err, KS_ERR_BUSY, "volume \"%s/%s\" is in use by %s", ns,
-					   claim, who);
-		}
-		if (r == -ENOENT || (r == 0 && !v.attached_uid))
-			return 0;
-		if (r < 0)
-			return r;
-		/* Its pod's recovery takes this lock. */
-		*ret = ks_fd_close(*ret);
-		r = ks_pod_recover(&k->arena, k->store, v.attached_uid, false, NULL, err);
-		if (r == KS_POD_KEPT)
-			r = ks_err_kind(err, KS_ERR_BUSY, "the pod with uid %s has it",
-					v.attached_uid);
-		else if (r == KS_POD_ALIVE)
-			r = -EBUSY;
-		if (r < 0)
-			return ks_err_prefix(err, r, "volume \"%s/%s\"", ns, claim);
-		r = ks_store_lock(k->store, "volume", ns, claim, 1000, ret, err);
-		if (r == 0)
-			r = ks_volume_clear_attached(&k->arena, k->store, ns, claim, v.attached_uid,
-						     err);
-		if (r < 0)
-			return r;
-		*ret = ks_fd_close(*ret);
-	}
-	return ks_err_kind(err, KS_ERR_BUSY, "volume \"%s/%s\" is being worked on", ns, claim);
-}
-
 static int load_or_create(struct ks_keeper *k, const struct ks_pod_volume *pv, struct ks_volume *v,
 			  struct ks_err *err)
 {
@@ -92,7 +44,7 @@ static int load_or_create(struct ks_keeper *k, const struct ks_pod_volume *pv, s
 
 static int open_image(int dir, const struct ks_volume *v, int *ret, struct ks_err *err)
 {
-	char have[24], want[24], path[32];
+	char have[24], want[24];
 	struct stat st;
 	ks_auto_fd int fd = openat(dir, KS_VOLUME_IMAGE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
@@ -102,11 +54,11 @@ static int open_image(int dir, const struct ks_volume *v, int *ret, struct ks_er
 		return ks_err_kind(err, KS_ERR_INVALID, "its image has %s, the record says %s",
 				   ks_format_bytes((uint64_t)st.st_size, have),
 				   ks_format_bytes(v->size_bytes.v, want));
-	if (ks_loopdev_find(fd, path) >= 0)
-		return ks_err_kind(err, KS_ERR_BUSY,
-				   "its image is attached to %s by somebody else", path);
-	*ret = KS_TAKE_FD(fd);
-	return 0;
+	int r = ks_volume_wait_free(dir, err);
+
+	if (r == 0)
+		*ret = KS_TAKE_FD(fd);
+	return r;
 }
 
 static int check_superblock(const struct ks_volume *v, const struct ks_loopdev *loop,
@@ -143,36 +95,60 @@ static int attach(struct ks_keeper *k, struct ks_staged *s, struct ks_volume *v,
 	r = ks_volume_write(dir, v, KS_VOLUME_RECORD, "volume", err);
 	ks_crash_point("volume-marked");
 	if (r == 0)
-		r = ks_loopdev_attach(image, name, s->v->readonly, &s->loop, err);
+		r = ks_loopdev_attach(image, name, &s->loop, err);
 	ks_crash_point("volume-attached");
 	if (r == 0)
 		r = check_superblock(v, &s->loop, err);
 	/* Nobody else, in any mount namespace. */
 	if (r == 0 && ks_loopdev_exclusive(k->dev_fd, s->loop.path) < 0)
 		r = ks_err_kind(err, KS_ERR_BUSY, "%s is in use", s->loop.path);
-	if (r == 0 && !s->v->readonly)
+	/* A volume that is mounted read-only too: after a crash its journal is to be replayed. */
+	if (r == 0)
 		r = ks_fs_check(&k->arena, s->loop.path, v->fs_type, v->fsck, err);
 	ks_crash_point("volume-checked");
 	return r;
+}
+
+/* Whether no volume of the pod wants to write to the claim. */
+static bool all_readonly(const struct ks_keeper *k, const char *claim)
+{
+	for (size_t i = 0; i < k->spec->n_volumes; i++) {
+		const struct ks_pod_volume *v = &k->spec->volumes[i];
+
+		if (v->kind == KS_POD_CLAIM && ks_streq(v->claim, claim) && !v->readonly)
+			return false;
+	}
+	return true;
 }
 
 static int stage_claim(struct ks_keeper *k, struct ks_staged *s, struct ks_err *err)
 {
 	struct ks_volume v;
 	uint64_t attr = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
-	int r = lock_claim(k, k->pod.ns, s->v->claim, &s->lock_fd, err);
+	int r = ks_claim_lock(&k->arena, k->store, k->pod.ns, s->v->claim, 0, &s->lock_fd, err);
 
 	if (r == 0)
 		r = load_or_create(k, s->v, &v, err);
 	if (r < 0)
 		return r;
+	bool ro = all_readonly(k, s->v->claim);
+
 	r = attach(k, s, &v, err);
 	if (r == 0)
-		r = ks_mount_new(v.fs_type, s->loop.path, s->v->readonly ? "ro" : NULL,
-				 s->v->readonly ? attr | MOUNT_ATTR_RDONLY : attr, &s->mount_fd,
-				 err);
+		r = ks_mount_new(v.fs_type, s->loop.path, ro ? "ro" : NULL,
+				 ro ? attr | MOUNT_ATTR_RDONLY : attr, &s->mount_fd, err);
 	ks_crash_point("volume-staged");
 	return r < 0 ? ks_err_prefix(err, r, "volume \"%s/%s\"", v.ns, v.claim) : 0;
+}
+
+/* A claim that two volumes of the pod name is staged once. */
+static struct ks_staged *find_same_claim(struct ks_keeper *k, const struct ks_staged *s)
+{
+	for (size_t i = 0; i + 1 < k->n_staged; i++)
+		if (s->v->kind == KS_POD_CLAIM && k->staged[i].v->kind == KS_POD_CLAIM &&
+		    ks_streq(k->staged[i].v->claim, s->v->claim))
+			return &k->staged[i];
+	return NULL;
 }
 
 static int stage_memory(struct ks_staged *s, struct ks_err *err)
@@ -240,6 +216,8 @@ static int enter_own_tree(struct ks_keeper *k, struct ks_err *err)
 		struct ks_staged *s = &k->staged[i];
 		const char *name = s->mount_point + 1;
 
+		if (s->same)
+			continue;
 		if (mkdirat(tree, name, 0700) < 0)
 			return ks_err_set(err, -errno, "make %s", name);
 		ks_auto_fd int at = openat(tree, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -281,7 +259,10 @@ int ks_keeper_stage(struct ks_keeper *k, struct ks_err *err)
 					 .lock_fd = -EBADF,
 					 .mount_fd = -EBADF };
 		ks_fmt(s->mount_point, sizeof(s->mount_point), "/%s", s->v->name);
-		if (s->v->kind == KS_POD_CLAIM)
+		s->same = find_same_claim(k, s);
+		if (s->same)
+			r = 0;
+		else if (s->v->kind == KS_POD_CLAIM)
 			r = stage_claim(k, s, err);
 		else if (s->v->kind == KS_POD_EMPTY_MEMORY)
 			r = stage_memory(s, err);
@@ -330,18 +311,26 @@ int ks_keeper_unstage(struct ks_keeper *k, struct ks_err *err)
 	return 0;
 }
 
-/* Missing parts are made one by one; a link that a container left there is not followed out. */
+/*
+ * Missing parts are made with the permissions of the volume's root, as kubelet
+ * does; a link that a container left there is not followed out.
+ */
 static int open_sub_path(int root, const char *sub_path, int *ret, struct ks_err *err)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
 	};
-	ks_auto_fd int made = -EBADF;
+	struct stat st;
 	int fd = ks_sys_openat2(root, sub_path, &how);
 
 	if (fd < 0 && errno == ENOENT) {
-		made = ks_path_mkdir(root, sub_path, 0777);
+		if (fstat(root, &st) < 0)
+			return ks_err_set(err, -errno, "look at the volume's root");
+		mode_t old = umask(0);
+		ks_auto_fd int made = ks_path_mkdir(root, sub_path, st.st_mode & 07777);
+
+		umask(old);
 		if (made < 0)
 			return ks_err_set(err, made, "make subPath %s", sub_path);
 		fd = ks_sys_openat2(root, sub_path, &how);
@@ -362,6 +351,10 @@ int ks_keeper_publish(struct ks_keeper *k, const char *volume, const char *sub_p
 	for (size_t i = 0; i < k->n_staged; i++)
 		if (ks_streq(k->staged[i].v->name, volume))
 			s = &k->staged[i];
+	bool readonly = s && s->v->readonly;
+
+	if (s && s->same)
+		s = s->same;
 	if (!s || !s->attached)
 		return ks_err_kind(err, KS_ERR_NOT_FOUND, "the pod has no volume \"%s\"", volume);
 	root = open(s->mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -371,6 +364,6 @@ int ks_keeper_publish(struct ks_keeper *k, const char *volume, const char *sub_p
 
 	if (r == 0)
 		r = ks_mount_clone(*sub_path ? sub : root, "", false, ret_fd, err);
-	*ret_readonly = s->v->readonly;
+	*ret_readonly = readonly;
 	return r < 0 ? ks_err_prefix(err, r, "volume %s", volume) : 0;
 }

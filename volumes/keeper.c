@@ -73,7 +73,15 @@ static int become_daemon(const struct ks_pod_ctx *ctx, int sock, struct ks_err *
 	return 0;
 }
 
-static int take_identity_lock(struct ks_keeper *k, struct ks_err *err)
+/* Another keeper has this very incarnation, or is about to: the caller may join it. */
+static int fail_already(const char *uid, struct ks_err *err)
+{
+	ks_err_kind(err, KS_ERR_BUSY, "pod uid %s is in use", uid);
+	err->num = EALREADY;
+	return -EALREADY;
+}
+
+static int take_identity_lock(struct ks_keeper *k, const char *uid, struct ks_err *err)
 {
 	const struct ks_pod_spec *p = k->spec;
 	struct ks_identity id;
@@ -86,6 +94,10 @@ static int take_identity_lock(struct ks_keeper *k, struct ks_err *err)
 
 	if (l < 0)
 		return l;
+	/* Held, but by whom is not recorded yet, or it is this pod. */
+	if (r == KS_LOCK_HELD &&
+	    (l == KS_IDENTITY_ABSENT || !id.holder_uid || ks_streq(id.holder_uid, uid)))
+		return fail_already(uid, err);
 	if (r == KS_LOCK_HELD) {
 		ks_pod_describe(k->store, l == 0 && id.holder_uid ? id.holder_uid : "", who,
 				sizeof(who));
@@ -118,7 +130,7 @@ static int write_intent(struct ks_keeper *k, const char *uid, const char *id, st
 	if (r == 0)
 		r = ks_pod_lock(k->store, uid, true, &k->pod_fd, &k->uid_lock, err);
 	if (r > 0)
-		return ks_err_kind(err, KS_ERR_BUSY, "pod uid %s is in use", uid);
+		return fail_already(uid, err);
 	if (r == 0)
 		r = ks_boot_id(k->boot_id, err);
 	if (r < 0)
@@ -167,7 +179,7 @@ static int start(struct ks_keeper *k, const char *uid, const char *id, struct ks
 	int r = 0;
 
 	if (k->spec->name)
-		r = take_identity_lock(k, err);
+		r = take_identity_lock(k, uid, err);
 	if (r == 0)
 		r = write_intent(k, uid, id, err);
 	if (r == 0 && k->spec->name) {

@@ -38,6 +38,7 @@ struct ks_keeper_reply {
 /* A volume that is staged. */
 struct ks_staged {
 	const struct ks_pod_volume *v;
+	struct ks_staged *same; /* an earlier volume of the same claim, which is staged for both */
 	struct ks_loopdev loop; /* of a claim; fd owned */
 	int lock_fd;		/* of a claim; owned */
 	int mount_fd;		/* detached, until it is attached in the keeper's tree; owned */
@@ -68,6 +69,3 @@ int ks_keeper_publish(struct ks_keeper *k, const char *volume, const char *sub_p
 /* keeper.c: runs in the forked process, never returns. @sock: tells the parent of the start. */
 void ks_keeper_main(const struct ks_pod_ctx *ctx, const struct ks_pod_spec *p, const char *uid,
 		    const char *id, int sock) __attribute__((noreturn));
-
-/* Says who has an incarnation, for messages: "pod ns/name, container "x" (pid 1)". */
-void ks_pod_describe(struct ks_store *s, const char *uid, char *buf, size_t size);

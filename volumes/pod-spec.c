@@ -9,7 +9,42 @@
 #include "fs.h"
 #include "store.h"
 
-#define CRI "io.kubernetes.cri."
+/*
+ * What the engines of Kubernetes call a pod. A container with any of their
+ * keys is under an engine, and named by it alone.
+ */
+static const struct engine {
+	const char *ns, *name, *uid, *container;
+} engines[] = {
+	{ "io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name",
+	  "io.kubernetes.cri.sandbox-uid", "io.kubernetes.cri.container-name" }, /* containerd */
+	{ "io.kubernetes.pod.namespace", "io.kubernetes.pod.name", "io.kubernetes.pod.uid",
+	  "io.kubernetes.container.name" }, /* CRI-O */
+};
+
+static bool under_engine(const struct ks_map *m)
+{
+	/* Not all of "io.kubernetes.cri-o.": podman, too, writes some of these. */
+	static const char *const prefixes[] = { "io.kubernetes.cri.", "io.kubernetes.pod.",
+						"io.kubernetes.container.",
+						"io.kubernetes.cri-o.KubeName",
+						"io.kubernetes.cri-o.Namespace" };
+
+	for (size_t i = 0; i < m->n; i++)
+		for (size_t k = 0; k < KS_ARRAY_LEN(prefixes); k++)
+			if (ks_str_prefix(m->v[i].key, prefixes[k]))
+				return true;
+	return false;
+}
+
+/* The first engine whose pod name is there, or NULL. */
+static const struct engine *find_engine(const struct ks_map *m)
+{
+	for (size_t i = 0; i < KS_ARRAY_LEN(engines); i++)
+		if (ks_map_get(m, engines[i].ns) && ks_map_get(m, engines[i].name))
+			return &engines[i];
+	return NULL;
+}
 
 struct empty_dir {
 	const char *medium;
@@ -366,42 +401,53 @@ static bool valid_uid(const char *s)
 	return n > 0 && n <= 64 && !s[n] && s[0] != '-';
 }
 
-/* Under CRI the name comes from there alone: an annotation must not claim another pod's. */
+/* Under an engine the name comes from there alone: an annotation must not claim another pod's. */
+static int read_engine_key(const struct ks_map *m, struct ks_pod_spec *p, struct ks_err *err)
+{
+	const struct engine *e = find_engine(m);
+
+	if (!e)
+		return ks_err_kind(err, KS_ERR_DENIED,
+				   "there are io.kubernetes annotations, but none that names the pod");
+	p->ns = ks_map_get(m, e->ns);
+	p->name = ks_map_get(m, e->name);
+	p->uid = ks_map_get(m, e->uid);
+	if (ks_map_get(m, "dev.kshim.pod") || ks_map_get(m, "dev.kshim.pod-uid"))
+		return ks_err_kind(err, KS_ERR_DENIED,
+				   "annotations dev.kshim.pod and dev.kshim.pod-uid are not allowed "
+				   "in Kubernetes: the pod is %.*s/%.*s",
+				   80, p->ns, 200, p->name);
+	return 0;
+}
+
+static int read_own_key(struct ks_arena *a, const struct ks_map *m, struct ks_pod_spec *p,
+			struct ks_err *err)
+{
+	const char *key = ks_map_get(m, "dev.kshim.pod");
+	const char *slash = key ? strchr(key, '/') : NULL;
+
+	p->uid = ks_map_get(m, "dev.kshim.pod-uid");
+	if (!key) {
+		p->ns = KS_DEFAULT_NAMESPACE;
+		return 0;
+	}
+	if (!slash)
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "annotation dev.kshim.pod: \"%.*s\" is not NAMESPACE/NAME", 100,
+				   key);
+	p->ns = ks_arena_strndup(a, key, (size_t)(slash - key));
+	p->name = slash + 1;
+	return p->ns ? 0 : ks_err_oom(err);
+}
+
 static int read_key(struct ks_arena *a, const struct ks_map *m, struct ks_pod_spec *p,
 		    struct ks_err *err)
 {
-	const char *key = ks_map_get(m, "dev.kshim.pod");
+	int r = under_engine(m) ? read_engine_key(m, p, err) : read_own_key(a, m, p, err);
 
-	p->name = ks_map_get(m, CRI "sandbox-name");
-	p->ns = ks_map_get(m, CRI "sandbox-namespace");
-	p->uid = ks_map_get(m, CRI "sandbox-uid");
-	if (p->name && p->ns) {
-		if (key)
-			return ks_err_kind(err, KS_ERR_DENIED,
-					   "annotation dev.kshim.pod is not allowed under CRI: the "
-					   "pod is %s/%s",
-					   p->ns, p->name);
-	} else if (key) {
-		const char *slash = strchr(key, '/');
-
-		if (!slash)
-			return ks_err_kind(err, KS_ERR_INVALID,
-					   "annotation dev.kshim.pod: \"%.*s\" is not "
-					   "NAMESPACE/NAME",
-					   100, key);
-		p->ns = ks_arena_strndup(a, key, (size_t)(slash - key));
-		p->name = slash + 1;
-		if (!p->ns)
-			return ks_err_oom(err);
-	} else {
-		p->ns = KS_DEFAULT_NAMESPACE;
-		p->name = NULL;
-	}
-	if (!p->uid)
-		p->uid = ks_map_get(m, "dev.kshim.pod-uid");
-	if (p->uid && !valid_uid(p->uid))
-		return ks_err_kind(err, KS_ERR_INVALID, "pod uid \"%.*s\" is not valid", 80, p->uid);
-	return p->name ? ks_check_names(p->ns, p->name, "pod", err) : 0;
+	if (r == 0 && p->uid && !valid_uid(p->uid))
+		r = ks_err_kind(err, KS_ERR_INVALID, "pod uid \"%.*s\" is not valid", 80, p->uid);
+	return r == 0 && p->name ? ks_check_names(p->ns, p->name, "pod", err) : r;
 }
 
 int ks_pod_parse(struct ks_arena *a, const struct ks_map *annotations, const char *id,
@@ -411,7 +457,8 @@ int ks_pod_parse(struct ks_arena *a, const struct ks_map *annotations, const cha
 					    "dev.kshim.volumes",
 					    "dev.kshim.volume-claim-templates",
 					    "dev.kshim.volume-mounts" };
-	const char *container = ks_map_get(annotations, CRI "container-name");
+	const struct engine *engine = find_engine(annotations);
+	const char *container = engine ? ks_map_get(annotations, engine->container) : NULL;
 	struct ks_pod_spec p = { .hostname = hostname };
 	struct annotation an;
 	bool asked = false;

@@ -129,12 +129,16 @@ int ks_pod_load(struct ks_arena *a, int dirfd, struct ks_pod *ret, struct ks_err
 	return 0;
 }
 
-static bool container_alive(const struct ks_pod_container *c)
+/* Its first process, or any that this one left behind in the cgroup. */
+static bool container_alive(const struct ks_store *s, const struct ks_pod_container *c)
 {
-	return c->pid.set && ks_process_alive((pid_t)c->pid.v, c->start_time.v);
+	if (!c->pid.set)
+		return false;
+	return ks_process_alive((pid_t)c->pid.v, c->start_time.v) ||
+	       (s->populated && !ks_str_empty(c->cgroup_path) && s->populated(c->cgroup_path));
 }
 
-const struct ks_pod_container *ks_pod_alive(const struct ks_pod *p)
+const struct ks_pod_container *ks_pod_alive(const struct ks_store *s, const struct ks_pod *p)
 {
 	const struct ks_pod_container *c = p->containers.v;
 	char boot_id[KS_BOOT_ID_SIZE];
@@ -143,25 +147,26 @@ const struct ks_pod_container *ks_pod_alive(const struct ks_pod *p)
 	if (ks_boot_id(boot_id, NULL) < 0 || !ks_streq(boot_id, p->boot_id))
 		return NULL;
 	for (size_t i = 0; i < p->containers.n; i++)
-		if (container_alive(&c[i]))
+		if (container_alive(s, &c[i]))
 			return &c[i];
 	return NULL;
 }
 
 static int release_claims(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p,
-			  bool claims_locked, struct ks_err *err)
+			  bool detached, struct ks_err *err)
 {
 	for (size_t i = 0; i < p->claims.n; i++) {
 		ks_auto_fd int lock = -EBADF;
-		int r = claims_locked ? 0 :
+		int r = detached ? 0 :
 					ks_store_lock(s, "volume", p->ns, p->claims.v[i], 1000,
 						      &lock, err);
 
-		/* Somebody else has it by now: then it is not marked as ours either. */
+		/* Somebody has it, who clears our mark before anything else: ks_claim_lock(). */
 		if (r == KS_LOCK_HELD)
 			continue;
 		if (r == 0)
-			r = ks_volume_clear_attached(a, s, p->ns, p->claims.v[i], p->uid, err);
+			r = ks_volume_clear_attached(a, s, p->ns, p->claims.v[i], p->uid,
+						     detached, err);
 		if (r < 0)
 			return r;
 		ks_crash_point("pod-detached");
@@ -170,13 +175,14 @@ static int release_claims(struct ks_arena *a, struct ks_store *s, const struct k
 }
 
 int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p,
-		     bool claims_locked, struct ks_err *err)
+		     bool detached, struct ks_err *err)
 {
 	ks_auto_fd int dir = -EBADF;
-	int r = release_claims(a, s, p, claims_locked, err);
+	int r = release_claims(a, s, p, detached, err);
 
-	if (r == 0)
-		r = ks_pod_open_dir(s, p->uid, false, &dir, err);
+	if (r < 0)
+		return r;
+	r = ks_pod_open_dir(s, p->uid, false, &dir, err);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)
@@ -212,12 +218,12 @@ static int recover_locked(struct ks_arena *a, struct ks_store *s, int dir, const
 	}
 	if (r < 0)
 		return r;
-	const struct ks_pod_container *alive = ks_pod_alive(&p);
+	const struct ks_pod_container *alive = ks_pod_alive(s, &p);
 
 	if (alive) {
 		ks_err_kind(err, KS_ERR_BUSY,
 				   "pod %s%s%s (uid %s) lost its keeper, but container \"%s\" (pid "
-				   "%llu) still runs; delete it first",
+				   "%llu) or a process of it still runs; delete it first",
 				   p.ns, *p.name ? "/" : "", p.name, uid, alive->id,
 				   (unsigned long long)alive->pid.v);
 		return KS_POD_ALIVE;

@@ -38,16 +38,17 @@ int ks_pod_save(int dirfd, struct ks_pod *p, struct ks_err *err);
 /* 0, KS_RECORD_ABSENT, KS_RECORD_CORRUPT, -errno */
 int ks_pod_load(struct ks_arena *a, int dirfd, struct ks_pod *ret, struct ks_err *err);
 
-/* The first container of the record that lives, or NULL. */
-const struct ks_pod_container *ks_pod_alive(const struct ks_pod *p);
+/* The first container of the record that lives, be it by one process in its cgroup, or NULL. */
+const struct ks_pod_container *ks_pod_alive(const struct ks_store *s, const struct ks_pod *p);
 
 /*
  * Everything of a pod that is over: marks of attachments, emptyDirs, holder,
- * record, in this order. The caller holds the pod's and the identity's lock
- * and, with @claims_locked, those of its volumes. Idempotent.
+ * record, in this order. The caller holds the pod's and the identity's lock;
+ * with @detached also those of its volumes, and has seen that the kernel let
+ * their devices go. Idempotent.
  */
 int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p,
-		     bool claims_locked, struct ks_err *err);
+		     bool detached, struct ks_err *err);
 
 #define KS_POD_KEPT  1 /* a keeper has it */
 #define KS_POD_ALIVE 2 /* it lost its keeper, but a container lives; named in @err */
@@ -58,3 +59,17 @@ int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod
  */
 int ks_pod_recover(struct ks_arena *a, struct ks_store *s, const char *uid, bool identity_locked,
 		   struct ks_gc *gc, struct ks_err *err);
+
+/*
+ * Takes the lock of a claim, after recovery of what a crash left. The volume
+ * itself may or may not exist. @wait_ms: for another command; a pod is not
+ * waited for. 0; -EBUSY naming the holder; -errno.
+ */
+int ks_claim_lock(struct ks_arena *a, struct ks_store *s, const char *ns, const char *claim,
+		  unsigned int wait_ms, int *ret, struct ks_err *err);
+
+/* Clears the marks of pods that are over, and tells of records that are damaged. */
+int ks_claim_gc(struct ks_store *s, struct ks_gc *gc, struct ks_err *err);
+
+/* Says who has an incarnation, for messages: "pod ns/name (uid u), container "x" (pid 1)". */
+void ks_pod_describe(struct ks_store *s, const char *uid, char *buf, size_t size);

@@ -12,7 +12,7 @@
  * image.creating was never handed out and is removed. An image whose UUID is
  * another is nobody's to delete: it stays and is reported.
  *
- * Delete: journal entry, rename of the directory to trash/, purge, entry removed.
+ * Delete: journal entry, rename of the directory to trash/, entry removed, purge.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -27,6 +27,7 @@
 #include <kshim/process.h>
 #include <kshim/record.h>
 
+#include "pod.h"
 #include "volume.h"
 
 #define CREATING KS_VOLUME_IMAGE ".creating"
@@ -50,6 +51,11 @@ static int check_params(const struct ks_volume_params *p, struct ks_err *err)
 
 	if (r < 0)
 		return r;
+	/* Its journal entry is a file of that name. */
+	if (strlen(p->ns) + strlen(p->claim) > 220)
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "namespace and claim \"%s/%s\" are longer than 220 together",
+				   p->ns, p->claim);
 	if (p->fs_type && !ks_fs_known(p->fs_type))
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "file system \"%s\" is not supported: ext4 or xfs", p->fs_type);
@@ -117,7 +123,13 @@ static int finish_create(int dir, const struct ks_volume *v, struct ks_err *err)
 	return r;
 }
 
-/* Removes what an interrupted or failed create made. Never an `image`, never a record. */
+#define IMAGE_STAYS 1
+
+/*
+ * Removes what an interrupted or failed create made. Never a record, and never
+ * an `image`: IMAGE_STAYS says that there is one, which the journal entry may
+ * still be needed for.
+ */
 static int undo_create(struct ks_store *s, const char *ns, const char *claim, struct ks_err *err)
 {
 	ks_auto_fd int dir = -EBADF;
@@ -132,6 +144,8 @@ static int undo_create(struct ks_store *s, const char *ns, const char *claim, st
 	if (unlinkat(dir, CREATING, 0) < 0 && errno != ENOENT)
 		return ks_err_set(err, -errno, "remove the unfinished image of \"%s/%s\"", ns, claim);
 	(void)unlinkat(dir, "." KS_VOLUME_RECORD ".tmp", 0);
+	if (faccessat(dir, KS_VOLUME_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+		return IMAGE_STAYS;
 	ks_fmt(path, sizeof(path), "volumes/%s", ns);
 	r = ks_store_open_dir(s, path, false, &parent, err);
 	if (r < 0)
@@ -236,29 +250,6 @@ int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
 	return r;
 }
 
-static int lock_claim(struct ks_store *s, const char *ns, const char *claim, int *ret,
-		      struct ks_err *err)
-{
-	int r = ks_store_lock(s, "volume", ns, claim, 0, ret, err);
-
-	if (r != KS_LOCK_HELD)
-		return r;
-	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
-	struct ks_volume v;
-
-	if (ks_volume_load(&a, s, ns, claim, &v, NULL) == 0 && v.attached_uid)
-		return ks_err_kind(err, KS_ERR_BUSY,
-				   "volume \"%s/%s\" is in use by the pod with uid %s", ns, claim,
-				   v.attached_uid);
-	/* Another command, which will be done in a moment. */
-	r = ks_store_lock(s, "volume", ns, claim, LOCK_MS, ret, err);
-	if (r == KS_LOCK_HELD)
-		return ks_err_kind(err, KS_ERR_BUSY,
-				   "volume \"%s/%s\" is being worked on by another command", ns,
-				   claim);
-	return r;
-}
-
 int ks_volume_create(struct ks_arena *a, struct ks_store *s, const struct ks_volume_params *p,
 		     struct ks_volume *ret, struct ks_err *err)
 {
@@ -266,23 +257,23 @@ int ks_volume_create(struct ks_arena *a, struct ks_store *s, const struct ks_vol
 	int r = check_params(p, err);
 
 	if (r == 0)
-		r = lock_claim(s, p->ns, p->claim, &lock, err);
+		r = ks_claim_lock(a, s, p->ns, p->claim, LOCK_MS, &lock, err);
 	return r < 0 ? r : ks_volume_create_locked(a, s, p, ret, err);
 }
 
-/* Whether the kernel still has the image in use; clears a loop device that nobody uses. */
-static int image_busy(int dir, struct ks_err *err)
+int ks_volume_wait_free(int dir, struct ks_err *err)
 {
 	char path[32];
+	int r = 0;
 	ks_auto_fd int image = openat(dir, KS_VOLUME_IMAGE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	ks_auto_fd int dev_dir = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (image < 0)
 		return errno == ENOENT ? 0 : ks_err_set(err, -errno, "open the image");
-	/* A loop device with autoclear goes a moment after its last user. */
 	for (int i = 0; i < 200; i++) {
-		if (ks_loopdev_find(image, path) < 0)
-			return 0;
+		r = ks_loopdev_find(image, path, err);
+		if (r <= 0)
+			return r;
 		usleep(10000);
 	}
 	return ks_err_kind(err, KS_ERR_BUSY, "its image is still attached to %s%s", path,
@@ -290,7 +281,8 @@ static int image_busy(int dir, struct ks_err *err)
 }
 
 int ks_volume_clear_attached(struct ks_arena *a, struct ks_store *s, const char *ns,
-			     const char *claim, const char *pod_uid, struct ks_err *err)
+			     const char *claim, const char *pod_uid, bool detached,
+			     struct ks_err *err)
 {
 	ks_auto_fd int dir = -EBADF;
 	struct ks_volume v;
@@ -304,36 +296,48 @@ int ks_volume_clear_attached(struct ks_arena *a, struct ks_store *s, const char 
 		return r < 0 ? r : 0;
 	if (!v.attached_uid || !ks_streq(v.attached_uid, pod_uid))
 		return 0;
-	r = image_busy(dir, err);
+	r = detached ? 0 : ks_volume_wait_free(dir, err);
 	if (r < 0)
 		return ks_err_prefix(err, r, "volume \"%s/%s\"", ns, claim);
 	v.attached_uid = NULL;
 	return ks_volume_write(dir, &v, KS_VOLUME_RECORD, "volume", err);
 }
 
-static int delete_journalled(struct ks_store *s, const char *ns, const char *claim,
+/* Whether what stands under the name is the volume that was to be deleted. */
+static bool is_that_volume(struct ks_arena *a, struct ks_store *s, const struct ks_volume *v)
+{
+	ks_auto_fd int dir = -EBADF;
+	struct ks_volume now;
+
+	return ks_volume_open_dir(s, v->ns, v->claim, false, &dir, NULL) == 0 &&
+	       ks_volume_read(a, dir, &now, NULL) == 0 && ks_streq(now.uid, v->uid);
+}
+
+/* @v: as the journal has it. Another volume that has got the name since then is not touched. */
+static int delete_journalled(struct ks_arena *a, struct ks_store *s, const struct ks_volume *v,
 			     struct ks_err *err)
 {
 	char path[PATH_MAX], entry[NAME_MAX + 1];
 	ks_auto_fd int parent = -EBADF;
 	ks_auto_fd int journal = -EBADF;
 
-	ks_fmt(path, sizeof(path), "volumes/%s", ns);
+	ks_fmt(path, sizeof(path), "volumes/%s", v->ns);
 	int r = open_journal(s, &journal, err);
 
-	if (r == 0)
+	if (r == 0 && is_that_volume(a, s, v)) {
 		r = ks_store_open_dir(s, path, false, &parent, err);
-	if (r == 0)
-		r = ks_trash_put(s, parent, claim, err);
+		if (r == 0)
+			r = ks_trash_put(s, parent, v->claim, err);
+	}
 	ks_crash_point("volume-trashed");
-	if (r < 0 && r != -ENOENT)
-		return r;
-	(void)unlinkat(s->fd, path, AT_REMOVEDIR);
-	r = ks_trash_purge(s, NULL, err);
 	if (r < 0)
 		return r;
-	journal_name(entry, "delete", ns, claim);
-	return ks_record_remove(journal, entry, err);
+	(void)unlinkat(s->fd, path, AT_REMOVEDIR);
+	journal_name(entry, "delete", v->ns, v->claim);
+	r = ks_record_remove(journal, entry, err);
+	/* It is deleted; what of the trash cannot go now is left to `kshim gc`. */
+	(void)ks_trash_purge(s, NULL, NULL);
+	return r;
 }
 
 int ks_volume_delete(struct ks_arena *a, struct ks_store *s, const char *ns, const char *claim,
@@ -347,21 +351,14 @@ int ks_volume_delete(struct ks_arena *a, struct ks_store *s, const char *ns, con
 	int r = ks_check_names(ns, claim, "claim", err);
 
 	if (r == 0)
-		r = lock_claim(s, ns, claim, &lock, err);
-	if (r == 0)
-		r = ks_volume_recover(a, s, ns, claim, NULL, err);
+		r = ks_claim_lock(a, s, ns, claim, LOCK_MS, &lock, err);
 	if (r == 0)
 		r = ks_volume_load(a, s, ns, claim, &v, err);
 	if (r < 0)
 		return r;
-	if (v.attached_uid)
-		return ks_err_kind(err, KS_ERR_BUSY,
-				   "volume \"%s/%s\" was left attached by the pod with uid %s; run "
-				   "`kshim gc` first",
-				   ns, claim, v.attached_uid);
 	r = ks_volume_open_dir(s, ns, claim, false, &dir, err);
 	if (r == 0)
-		r = image_busy(dir, err);
+		r = ks_volume_wait_free(dir, err);
 	if (r == 0)
 		r = open_journal(s, &journal, err);
 	if (r < 0)
@@ -369,7 +366,7 @@ int ks_volume_delete(struct ks_arena *a, struct ks_store *s, const char *ns, con
 	journal_name(entry, "delete", ns, claim);
 	r = ks_volume_write(journal, &v, entry, "volume-delete", err);
 	ks_crash_point("volume-delete-journalled");
-	return r < 0 ? r : delete_journalled(s, ns, claim, err);
+	return r < 0 ? r : delete_journalled(a, s, &v, err);
 }
 
 static int recover_create(struct ks_arena *a, struct ks_store *s, int journal, const char *entry,
@@ -383,10 +380,19 @@ static int recover_create(struct ks_arena *a, struct ks_store *s, int journal, c
 
 	if (r == 0 && ks_volume_read(a, dir, &present, NULL) == 0)
 		return ks_record_remove(journal, entry, err);
-	if (r == 0)
+	if (r == 0) {
 		image = openat(dir, KS_VOLUME_IMAGE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (image < 0 && errno != ENOENT)
+			return ks_err_set(err, -errno, "open the image of volume \"%s/%s\"", v->ns,
+					  v->claim);
+	} else if (r != -ENOENT) {
+		return r;
+	}
 	if (image < 0) {
 		r = undo_create(s, v->ns, v->claim, err);
+		if (r == IMAGE_STAYS)
+			return ks_err_kind(err, KS_ERR_BUSY, "volume \"%s/%s\" changes just now",
+					   v->ns, v->claim);
 		if (r == 0 && gc)
 			ks_gc_note(gc, true, "volume \"%s/%s\": undid an interrupted create", v->ns,
 				   v->claim);
@@ -410,6 +416,9 @@ int ks_volume_recover(struct ks_arena *a, struct ks_store *s, const char *ns, co
 {
 	static const char *const ops[] = { "create", "delete" };
 	ks_auto_fd int journal = -EBADF;
+	struct ks_err ignored = KS_ERR_INIT;
+
+	err = err ? err : &ignored; /* it is looked at below */
 	int r = open_journal(s, &journal, err);
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(ops) && r == 0; i++) {
@@ -424,13 +433,22 @@ int ks_volume_recover(struct ks_arena *a, struct ks_store *s, const char *ns, co
 			r = 0;
 			continue;
 		}
+		if (r == 0 && ks_volume_decode(a, rec.body, &v, err) < 0) {
+			if (err && err->num == ENOMEM)
+				return -ENOMEM;
+			r = KS_RECORD_CORRUPT;
+		}
 		/* Nobody can tell what was meant: it is kept, and nothing is done. */
-		if (r == KS_RECORD_CORRUPT || (r == 0 && ks_volume_decode(a, rec.body, &v, err) < 0))
-			return ks_record_set_aside(journal, entry, err);
+		if (r == KS_RECORD_CORRUPT) {
+			if (gc)
+				ks_gc_note(gc, false, "journal/%s is damaged and set aside", entry);
+			r = ks_record_set_aside(journal, entry, err);
+			continue;
+		}
 		if (r == 0 && i == 0) {
 			r = recover_create(a, s, journal, entry, &v, gc, err);
 		} else if (r == 0) {
-			r = delete_journalled(s, ns, claim, err);
+			r = delete_journalled(a, s, &v, err);
 			if (r == 0 && gc)
 				ks_gc_note(gc, true, "volume \"%s/%s\": finished an interrupted delete",
 					   ns, claim);
@@ -478,7 +496,13 @@ int ks_volume_gc(struct ks_store *s, struct ks_gc *gc, struct ks_err *err)
 			ks_gc_note(gc, false, "%s", why.msg);
 	}
 	if (r == 0)
-		r = ks_trash_purge(s, &purged, err);
+		r = ks_claim_gc(s, gc, err);
+	if (r == 0) {
+		struct ks_err why = KS_ERR_INIT;
+
+		if (ks_trash_purge(s, &purged, &why) < 0)
+			ks_gc_note(gc, false, "%s", why.msg);
+	}
 	if (r == 0 && purged)
 		ks_gc_note(gc, true, "trash: removed %u entries", purged);
 	return r;

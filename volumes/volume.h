@@ -17,8 +17,6 @@ int ks_volume_decode(struct ks_arena *a, const struct ks_json *body, struct ks_v
 void ks_volume_put(const struct ks_volume *v, struct ks_json_out *o);
 int ks_volume_write(int dirfd, const struct ks_volume *v, const char *file, const char *kind,
 		    struct ks_err *err);
-const char *ks_fsck_name(int policy);
-int ks_fsck_parse(const char *s);
 
 /*
  * Finishes or undoes an interrupted create or delete of one claim, whose lock
@@ -33,8 +31,16 @@ int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
 			    struct ks_err *err);
 
 /*
- * Clears the mark of an attachment that is over, when the kernel agrees. The
- * caller holds the volume's lock. -EBUSY when the image is still in use.
+ * Clears the mark of an attachment that is over, when the kernel agrees or,
+ * with @detached, was asked just before. The caller holds the volume's lock.
+ * -EBUSY when the image is still in use.
  */
 int ks_volume_clear_attached(struct ks_arena *a, struct ks_store *s, const char *ns,
-			     const char *claim, const char *pod_uid, struct ks_err *err);
+			     const char *claim, const char *pod_uid, bool detached,
+			     struct ks_err *err);
+
+/*
+ * Waits a little until no loop device has the image: one with autoclear goes a
+ * moment after its last user. 0 also without an image; -EBUSY; -errno.
+ */
+int ks_volume_wait_free(int dir, struct ks_err *err);

@@ -80,7 +80,7 @@ int ks_cgroup_kill(const struct ks_cgroup *cg, struct ks_err *err);
  */
 int ks_cgroup_destroy(const struct ks_cgroup *cg, unsigned int timeout_ms, struct ks_err *err);
 
-/** ks_cgroup_populated() - whether a process is inside or below; false when there is no such cgroup */
+/** ks_cgroup_populated() - whether a process is, or may be, inside or below; no such cgroup: false */
 bool ks_cgroup_populated(const struct ks_cgroup *cg);
 
 /** ks_cgroup_pids() - the pids inside and below; *ret in the arena */

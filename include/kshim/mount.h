@@ -20,7 +20,7 @@ struct ks_mount_opts {
 	bool propagation_rec;
 	bool bind, recursive; /* "bind", "rbind" */
 	bool copy_up;	      /* "tmpcopyup" */
-	const char *data;     /* for the file system: comma list, or NULL */
+	struct ks_strv fs;    /* for the file system: one option each, which may hold commas */
 };
 
 /**
@@ -58,6 +58,10 @@ int ks_mount_clone(int dirfd, const char *path, bool recursive, int *ret_fd, str
  */
 int ks_mount_new(const char *type, const char *source, const char *data, uint64_t attr,
 		 int *ret_fd, struct ks_err *err);
+
+/** ks_mount_new_list() - the same with one option in each string; a value may hold commas */
+int ks_mount_new_list(const char *type, const char *source, const struct ks_strv *options,
+		      uint64_t attr, int *ret_fd, struct ks_err *err);
 
 /** ks_mount_set() - change attributes of the mount behind @fd; 0 or -errno; mount_setattr(2) */
 int ks_mount_set(int fd, uint64_t set, uint64_t clr, bool recursive, struct ks_err *err);

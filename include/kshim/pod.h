@@ -61,13 +61,14 @@ struct ks_pod_ctx {
 };
 
 /**
- * ks_pod_up() - join or start the pod @uid for a container, and get its mounts
- * @new_pod: start it: refused when its identity is held
+ * ks_pod_up() - join the pod @uid, or start it when there is none, and get a container's mounts
+ * @fresh: nobody else can have this uid: no need to look for a keeper
  *
+ * Of several callers with one uid, one starts it and the others join. Blocks: fsck, mkfs.
  * Return: 0; -EBUSY naming the holder; -EINVAL when it does not match its identity; -errno.
  */
 int ks_pod_up(struct ks_arena *a, const struct ks_pod_ctx *ctx, const struct ks_pod_spec *p,
-	      const char *uid, bool new_pod, const char *id, struct ks_mount_request **ret,
+	      const char *uid, bool fresh, const char *id, struct ks_mount_request **ret,
 	      size_t *ret_n, const char **ret_hostname, struct ks_err *err);
 
 /** ks_pod_is_up() - whether the keeper of that incarnation answers */

@@ -63,7 +63,6 @@ struct ks_created {
 	int tty_fd;  /* terminal's master when there is one and no console socket; owned */
 	int lock_fd; /* the container's lock; owned */
 	int dir_fd;  /* owned */
-	struct ks_json_out state; /* reused text */
 };
 
 void ks_created_done(struct ks_created *c);
@@ -92,7 +91,9 @@ int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_
 
 /**
  * ks_container_delete() - undo everything that create did
- * @force: also a container that runs, or that a create left half-made
+ * @force: also a container that runs
+ *
+ * A created one, and one that a create left half-made, goes without it, as with runc.
  *
  * Return: 0; -EBADFD when it runs; -errno.
  */

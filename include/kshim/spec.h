@@ -38,7 +38,6 @@ struct ks_spec_idmap {
 struct ks_spec_user {
 	uint32_t uid, gid;
 	struct ks_opt_u64 umask;
-
 };
 
 struct ks_spec_rlimit {
@@ -111,11 +110,17 @@ struct ks_spec_pids {
 	struct ks_opt_i64 limit;
 };
 
+struct ks_spec_hugepage_limit {
+	const char *page_size;
+	struct ks_opt_u64 limit; /* bytes */
+};
+
 struct ks_spec_resources {
 	struct ks_list devices; /* struct ks_spec_device_rule */
 	struct ks_spec_memory memory;
 	struct ks_spec_cpu cpu;
 	struct ks_spec_pids pids;
+	struct ks_list hugepage_limits; /* struct ks_spec_hugepage_limit */
 	struct ks_map unified;
 };
 
@@ -134,7 +139,7 @@ struct ks_spec_linux {
 
 struct ks_spec {
 	const char *oci_version, *hostname, *domainname;
-	struct ks_spec_process *process; /* may be NULL for create, not for start */
+	struct ks_spec_process *process; /* the spec lets it be absent; create does not */
 	struct {
 		const char *path;
 		bool readonly;

@@ -7,7 +7,7 @@
  *	/run/kshim/ID/state.json   this record
  *	           ID/config.json  the container's own copy: later edits of the bundle's have no effect
  *	           ID/start.sock   there until `start`; the init process listens on it
- *	           ID/lock         held by the verb that changes the container
+ *	           ID/lock         held by the verb that changes the container; goes last
  *
  * Source: docs/formats/runtime-root.md.
  */
@@ -34,6 +34,8 @@ struct ks_container {
 	const char *storage; /* reference of its pod's storage, or NULL */
 	const char *boot_id;
 	uint32_t owner_uid;
+	bool cgroup_made;    /* the cgroup is this container's, not only its plan */
+	bool no_new_keyring; /* its processes keep the caller's session keyring */
 	struct ks_opt_u64 pid, start_time; /* of init; unset while creating */
 	struct ks_map annotations;
 };

@@ -22,6 +22,8 @@ struct ks_store {
 	const char *path; /* absolute; borrowed */
 	int fd;		  /* owned */
 	int locks_fd;	  /* owned */
+	/* Whether a process is in a container's cgroup; set by the front end, NULL: nobody knows. */
+	bool (*populated)(const char *cgroup_path);
 };
 
 /** ks_store_open() - open the state directory, made when missing; refuses one of a newer format */
@@ -32,6 +34,10 @@ enum ks_fsck_policy {
 	KS_FSCK_REPAIR, /* what a tool repairs without asking; else refuse */
 	KS_FSCK_REFUSE, /* any error refuses */
 };
+
+/** ks_fsck_name() - "repair" or "refuse"; ks_fsck_parse() - the policy of that name, or -EINVAL */
+const char *ks_fsck_name(int policy);
+int ks_fsck_parse(const char *s);
 
 /** struct ks_volume - the record of a volume; strings in an arena */
 struct ks_volume {

@@ -103,5 +103,6 @@ char *ks_arena_printf(struct ks_arena *a, const char *fmt, ...)
 	va_start(ap, fmt);
 	size_t n = ks_vfmt(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	return ks_arena_strndup(a, buf, n);
+	/* Cut short it would mean something else. */
+	return n + 1 < sizeof(buf) ? ks_arena_strndup(a, buf, n) : NULL;
 }

@@ -24,6 +24,7 @@
 
 #define ROOT	   "/sys/fs/cgroup"
 #define MAX_PIDS   65536 /* that are listed of one container */
+#define KILL_MS	   10000 /* how long processes may take to end after SIGKILL */
 #define MAX_LEVELS 32	 /* of cgroups below a container's that are walked */
 
 /* "36 31 0:33 / /sys/fs/cgroup/devices rw,… - cgroup cgroup rw,devices" */
@@ -278,7 +279,8 @@ bool ks_cgroup_populated(const struct ks_cgroup *cg)
 	pid_t *pids;
 	size_t n = 0;
 
-	return ks_cgroup_pids(&a, cg, &pids, &n, NULL) == 0 && n > 0;
+	/* A list that cannot be read is not known to be empty. */
+	return ks_cgroup_pids(&a, cg, &pids, &n, NULL) < 0 || n > 0;
 }
 
 int ks_cgroup_create(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
@@ -368,7 +370,8 @@ static int kill_by_list(const struct ks_cgroup *cg, struct ks_err *err)
 {
 	char dir[PATH_MAX];
 
-	for (int round = 0; round < 100; round++) {
+	/* The memory of a large process takes its time to be given back. */
+	for (unsigned int waited_ms = 0, pause_ms = 1; waited_ms < KILL_MS; waited_ms += pause_ms) {
 		ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 		pid_t *pids;
 		size_t n;
@@ -386,7 +389,8 @@ static int kill_by_list(const struct ks_cgroup *cg, struct ks_err *err)
 			ks_fmt(dir + len, sizeof(dir) - len, "/freezer.state");
 			(void)ks_file_write_at(AT_FDCWD, dir, "THAWED");
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+		pause_ms = pause_ms < 50 ? pause_ms * 2 : pause_ms;
+		nanosleep(&(struct timespec){ .tv_nsec = pause_ms * 1000000L }, NULL);
 	}
 	return ks_err_kind(err, KS_ERR_TIMEOUT, "processes of cgroup %s do not end", cg->path);
 }

@@ -18,11 +18,10 @@
 
 #include "resources.h"
 
-#define MAX_RULES 512
-#define PER_RULE  12 /* instructions, at most */
+#define PER_RULE 12 /* instructions, at most */
 
 struct prog {
-	struct bpf_insn insns[MAX_RULES * PER_RULE + 16];
+	struct bpf_insn insns[(KS_DEVICE_MAX_RULES + 16) * PER_RULE + 16];
 	size_t n;
 };
 
@@ -90,46 +89,14 @@ static void emit_rule(struct prog *p, const struct ks_spec_device_rule *rule)
 		p->insns[jumps[i]].off = (int16_t)(p->n - jumps[i] - 1);
 }
 
-/* A rule for everything leaves nothing to those before it: the verifier refuses dead code. */
-static bool matches_all(const struct ks_spec_device_rule *r)
+static void build(struct prog *p, const struct ks_device_plan *plan)
 {
-	return (ks_str_empty(r->type) || ks_streq(r->type, "a")) &&
-	       !(r->major.set && r->major.v >= 0) && !(r->minor.set && r->minor.v >= 0) &&
-	       access_mask(r->access) == access_mask(NULL);
-}
-
-static int check_rule(const struct ks_spec_device_rule *r, size_t i, struct ks_err *err)
-{
-	static const char *const types[] = { "a", "b", "c", "u", "p" };
-	bool known = ks_str_empty(r->type);
-
-	for (size_t k = 0; k < 3; k++)
-		known |= r->type && ks_streq(r->type, types[k]);
-	if (!known || (r->major.set && r->major.v > INT32_MAX) ||
-	    (r->minor.set && r->minor.v > INT32_MAX) ||
-	    (r->access && r->access[strspn(r->access, "rwm")]))
-		return ks_err_kind(err, KS_ERR_INVALID,
-				   "linux.resources.devices[%zu]: wrong type, number or access", i);
-	return 0;
-}
-
-static void build(struct prog *p, const struct ks_list *rules)
-{
-	const struct ks_spec_device_rule *v = rules->v;
-	const size_t defaults = ks_n_default_device_rules;
-
 	emit_prologue(p);
-	/* As on v1: the defaults come between "deny all" and the spec's other rules. */
-	for (size_t i = rules->n; i-- > 0;) {
-		if (matches_all(&v[i]) && !v[i].allow)
-			continue;
-		emit_rule(p, &v[i]);
-		if (matches_all(&v[i]))
-			return;
-	}
-	for (size_t i = defaults; i-- > 0;)
+	for (size_t i = plan->n; i-- > 0;)
+		emit_rule(p, &plan->rules[i]);
+	for (size_t i = ks_n_default_device_rules; i-- > 0 && !plan->allow_all;)
 		emit_rule(p, &ks_default_device_rules[i]);
-	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0);
+	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, plan->allow_all);
 	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
@@ -140,23 +107,16 @@ static int sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
 
 int ks_cgroup2_set_devices(int dirfd, const struct ks_list *rules, struct ks_err *err)
 {
-	const struct ks_spec_device_rule *v = rules->v;
 	ks_auto_free struct prog *p = NULL;
+	struct ks_device_plan plan;
+	int r = ks_device_plan(rules, &plan, err);
 
-	if (rules->n > MAX_RULES - ks_n_default_device_rules)
-		return ks_err_kind(err, KS_ERR_INVALID,
-				   "linux.resources.devices: more than %zu rules",
-				   MAX_RULES - ks_n_default_device_rules);
-	for (size_t i = 0; i < rules->n; i++) {
-		int r = check_rule(&v[i], i, err);
-
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return ks_err_oom(err);
-	build(p, rules);
+	build(p, &plan);
 	union bpf_attr load = {
 		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
 		.insns = (uintptr_t)p->insns,

@@ -6,18 +6,6 @@
 
 #include "resources.h"
 
-/* mknod of any device is harmless without access to it; the rest is the OCI default list. */
-#define DEV(t, ma, mi, acc) \
-	{ .allow = true, .type = t, .major = { ma >= 0, ma }, .minor = { mi >= 0, mi }, .access = acc }
-
-const struct ks_spec_device_rule ks_default_device_rules[] = {
-	DEV("c", -1, -1, "m"),	  DEV("b", -1, -1, "m"),  DEV("c", 1, 3, "rwm"),
-	DEV("c", 1, 5, "rwm"),	  DEV("c", 1, 7, "rwm"),  DEV("c", 1, 8, "rwm"),
-	DEV("c", 1, 9, "rwm"),	  DEV("c", 5, 0, "rwm"),  DEV("c", 5, 2, "rwm"),
-	DEV("c", 136, -1, "rwm"),
-};
-const size_t ks_n_default_device_rules = KS_ARRAY_LEN(ks_default_device_rules);
-
 int ks_cgroup_write(int dirfd, const char *file, const char *value, struct ks_err *err)
 {
 	int r = ks_file_write_at(dirfd, file, value);
@@ -30,6 +18,29 @@ int ks_cgroup_write(int dirfd, const char *file, const char *value, struct ks_er
 	if (r < 0)
 		return ks_err_set(err, r, "write \"%s\" to cgroup file %s", value, file);
 	return 0;
+}
+
+bool ks_hugepages_all_zero(const struct ks_list *limits)
+{
+	const struct ks_spec_hugepage_limit *v = limits->v;
+	bool zero = true;
+
+	for (size_t i = 0; i < limits->n; i++)
+		zero &= !v[i].limit.v;
+	return zero;
+}
+
+int ks_hugepage_check(const struct ks_spec_hugepage_limit *l, size_t i, struct ks_err *err)
+{
+	size_t n = strspn(l->page_size, "0123456789");
+
+	if (n && n < 8 && strchr("KMG", l->page_size[n]) && l->page_size[n] &&
+	    ks_streq(l->page_size + n + 1, "B") && l->limit.v <= INT64_MAX)
+		return 0;
+	return ks_err_kind(err, KS_ERR_INVALID,
+			   "linux.resources.hugepageLimits[%zu]: page size \"%.*s\" or its limit "
+			   "is not valid",
+			   i, 32, l->page_size);
 }
 
 int ks_cpuset_inherit(const char *dir, struct ks_err *err)
@@ -91,17 +102,19 @@ static int apply_memory(const struct ks_cgroup *cg, const struct ks_spec_memory 
 			struct ks_err *err)
 {
 	ks_auto_fd int fd = -EBADF;
-	int r = open_controller(cg, "memory", m->limit.set || m->reservation.set || m->swap.set, &fd,
-				err);
+	/* 0 means "not set", as engines use it. */
+	bool limit = m->limit.set && m->limit.v, swap = m->swap.set && m->swap.v;
+	bool reservation = m->reservation.set && m->reservation.v;
+	int r = open_controller(cg, "memory", limit || reservation || swap, &fd, err);
 
 	if (r < 0 || fd < 0)
 		return r;
-	if (m->limit.set)
+	if (limit)
 		r = write_i64(fd, "memory.limit_in_bytes", m->limit.v, err);
 	/* In v1 this limits memory and swap together, as the OCI spec's value does. */
-	if (r == 0 && m->swap.set)
+	if (r == 0 && swap)
 		r = write_i64(fd, "memory.memsw.limit_in_bytes", m->swap.v, err);
-	if (r == 0 && m->reservation.set)
+	if (r == 0 && reservation)
 		r = write_i64(fd, "memory.soft_limit_in_bytes", m->reservation.v, err);
 	return r;
 }
@@ -148,6 +161,28 @@ static int apply_pids(const struct ks_cgroup *cg, const struct ks_spec_pids *p, 
 	return write_i64(fd, "pids.max", p->limit.v, err);
 }
 
+static int apply_hugetlb(const struct ks_cgroup *cg, const struct ks_list *limits,
+			 struct ks_err *err)
+{
+	const struct ks_spec_hugepage_limit *v = limits->v;
+	ks_auto_fd int fd = -EBADF;
+	char dir[PATH_MAX], file[96];
+
+	int r = 0;
+
+	for (size_t i = 0; i < limits->n && r == 0; i++)
+		r = ks_hugepage_check(&v[i], i, err);
+	/* kubelet lists every size with 0 for a container that asks for none. */
+	if (r < 0 || (ks_cgroup_dir(cg, "hugetlb", dir) < 0 && ks_hugepages_all_zero(limits)))
+		return r;
+	r = open_controller(cg, "hugetlb", limits->n > 0, &fd, err);
+	for (size_t i = 0; i < limits->n && r == 0; i++) {
+		ks_fmt(file, sizeof(file), "hugetlb.%s.limit_in_bytes", v[i].page_size);
+		r = write_i64(fd, file, (int64_t)v[i].limit.v, err);
+	}
+	return r;
+}
+
 static int write_rule(int fd, const struct ks_spec_device_rule *rule, struct ks_err *err)
 {
 	char major[24] = "*", minor[24] = "*", line[80];
@@ -162,30 +197,28 @@ static int write_rule(int fd, const struct ks_spec_device_rule *rule, struct ks_
 	return ks_cgroup_write(fd, rule->allow ? "devices.allow" : "devices.deny", line, err);
 }
 
-/*
- * Everything is denied first, then the default devices, then the spec's rules
- * in their order but for "deny all", which is what is in force already.
- */
 static int apply_devices(const struct ks_cgroup *cg, const struct ks_list *rules,
 			 struct ks_err *err)
 {
 	ks_auto_fd int fd = -EBADF;
-	const struct ks_spec_device_rule *v = rules->v;
-	const struct ks_spec_device_rule none = { .allow = false };
-	int r = open_controller(cg, "devices", rules->n > 0, &fd, err);
+	const struct ks_spec_device_rule all = { .allow = false };
+	char dir[PATH_MAX];
+	struct ks_device_plan plan;
+	int r = ks_device_plan(rules, &plan, err);
 
-	if (r < 0 || fd < 0)
+	/* Nothing is asked for, and nothing can be had: as runc, which cannot either. */
+	if (r < 0 || (!rules->n && ks_cgroup_dir(cg, "devices", dir) < 0))
 		return r;
-	r = write_rule(fd, &none, err);
-	for (size_t i = 0; i < ks_n_default_device_rules && r == 0; i++)
+	r = open_controller(cg, "devices", true, &fd, err);
+	if (r < 0)
+		return r;
+	/* A new v1 directory has what its parent has: it is brought to the start first. */
+	r = plan.allow_all ? ks_cgroup_write(fd, "devices.allow", "a", err) :
+			     write_rule(fd, &all, err);
+	for (size_t i = 0; i < ks_n_default_device_rules && r == 0 && !plan.allow_all; i++)
 		r = write_rule(fd, &ks_default_device_rules[i], err);
-	for (size_t i = 0; i < rules->n && r == 0; i++) {
-		bool all = (ks_str_empty(v[i].type) || ks_streq(v[i].type, "a")) &&
-			   !v[i].major.set && !v[i].minor.set;
-
-		if (!(all && !v[i].allow))
-			r = write_rule(fd, &v[i], err);
-	}
+	for (size_t i = 0; i < plan.n && r == 0; i++)
+		r = write_rule(fd, &plan.rules[i], err);
 	return r;
 }
 
@@ -202,6 +235,8 @@ int ks_cgroup1_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 		r = apply_cpuset(cg, &res->cpu, err);
 	if (r == 0)
 		r = apply_pids(cg, &res->pids, err);
+	if (r == 0)
+		r = apply_hugetlb(cg, &res->hugepage_limits, err);
 	if (r == 0 && res->unified.n)
 		r = ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				"linux.resources.unified: needs a cgroup v2 host");

@@ -70,13 +70,14 @@ static int apply_memory(int fd, const struct ks_spec_memory *m, struct ks_err *e
 {
 	int r = 0;
 
-	if (m->limit.set)
+	/* 0 means "not set", as engines use it. */
+	if (m->limit.set && m->limit.v)
 		r = write_limit(fd, "memory.max", m->limit.v, err);
-	if (r == 0 && m->reservation.set)
+	if (r == 0 && m->reservation.set && m->reservation.v)
 		r = write_limit(fd, "memory.low", m->reservation.v, err);
 	if (r < 0 || !m->swap.set || !m->swap.v)
 		return r;
-	if (m->swap.v > 0 && (!m->limit.set || m->limit.v < 0))
+	if (m->swap.v > 0 && (!m->limit.set || m->limit.v <= 0))
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "linux.resources.memory.swap: needs a memory limit");
 	if (m->swap.v > 0 && m->swap.v < m->limit.v)
@@ -115,6 +116,28 @@ static int apply_cpu(int fd, const struct ks_spec_cpu *c, struct ks_err *err)
 	return ks_cgroup_write(fd, "cpu.max", buf, err);
 }
 
+static int apply_hugetlb(int fd, const struct ks_list *limits, struct ks_err *err)
+{
+	const struct ks_spec_hugepage_limit *v = limits->v;
+	bool all_zero = ks_hugepages_all_zero(limits);
+	char file[96];
+
+	for (size_t i = 0; i < limits->n; i++) {
+		int r = ks_hugepage_check(&v[i], i, err);
+
+		if (r < 0)
+			return r;
+		ks_fmt(file, sizeof(file), "hugetlb.%s.max", v[i].page_size);
+		/* kubelet lists every size with 0, also where there is no controller. */
+		if (all_zero && faccessat(fd, file, F_OK, 0) < 0)
+			continue;
+		r = write_limit(fd, file, (int64_t)v[i].limit.v, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int apply_unified(int fd, const struct ks_map *m, struct ks_err *err)
 {
 	for (size_t i = 0; i < m->n; i++) {
@@ -143,7 +166,7 @@ int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 
 	if (fd < 0)
 		return ks_err_set(err, -errno, "open %s", dir);
-	if (res->devices.n)
+	if (r == 0)
 		r = ks_cgroup2_set_devices(fd, &res->devices, err);
 	if (r == 0)
 		r = apply_memory(fd, &res->memory, err);
@@ -155,6 +178,8 @@ int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 		r = ks_cgroup_write(fd, "cpuset.mems", res->cpu.mems, err);
 	if (r == 0 && res->pids.limit.set && res->pids.limit.v)
 		r = write_limit(fd, "pids.max", res->pids.limit.v, err);
+	if (r == 0)
+		r = apply_hugetlb(fd, &res->hugepage_limits, err);
 	if (r == 0)
 		r = apply_unified(fd, &res->unified, err);
 	return r;

@@ -43,7 +43,8 @@ void ks_cli_log(const struct ks_cli *cli, const char *level, const char *msg)
 {
 	if (cli->log)
 		log_to_file(cli, level, msg);
-	dprintf(2, "kshim: %s%s\n", ks_streq(level, "warning") ? "warning: " : "", msg);
+	dprintf(2, "kshim: %s%s%s\n", ks_streq(level, "error") ? "" : level,
+		ks_streq(level, "error") ? "" : ": ", msg);
 }
 
 void ks_cli_warn(struct ks_cli *cli)

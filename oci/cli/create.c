@@ -48,6 +48,16 @@ const struct ks_option ks_run_options[] = {
 	{ 0 },
 };
 
+/* Descriptors that are to be passed on must be there, and kshim's own must not be taken for them. */
+int ks_cli_check_preserved(unsigned int n, struct ks_err *err)
+{
+	for (unsigned int fd = 3; fd < 3 + n; fd++)
+		if (fcntl((int)fd, F_GETFD) < 0)
+			return ks_err_kind(err, KS_ERR_INVALID,
+					   "option --preserve-fds: descriptor %u is not open", fd);
+	return 0;
+}
+
 int ks_cli_parse_count(const char *s, const char *what, unsigned int *ret, struct ks_err *err)
 {
 	uint64_t v = 0;
@@ -56,16 +66,6 @@ int ks_cli_parse_count(const char *s, const char *what, unsigned int *ret, struc
 		return ks_err_kind(err, KS_ERR_INVALID, "option --%s: \"%s\" is not 0 to 1024",
 				   what, s);
 	*ret = (unsigned int)v;
-	return 0;
-}
-
-/* Descriptors that are to be passed on must be there, and kshim's own must not be taken for them. */
-static int check_preserved(unsigned int n, struct ks_err *err)
-{
-	for (unsigned int fd = 3; fd < 3 + n; fd++)
-		if (fcntl((int)fd, F_GETFD) < 0)
-			return ks_err_kind(err, KS_ERR_INVALID,
-					   "option --preserve-fds: descriptor %u is not open", fd);
 	return 0;
 }
 
@@ -120,7 +120,7 @@ static int prepare(struct ks_cli *cli, const struct ks_create_opts *o, const str
 	int r = ks_cli_parse_count(o->preserve_fds, "preserve-fds", &p->c.preserve_fds, err);
 
 	if (r == 0)
-		r = check_preserved(p->c.preserve_fds, err);
+		r = ks_cli_check_preserved(p->c.preserve_fds, err);
 	if (r < 0)
 		return r;
 	p->bundle_fd = open(p->c.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -157,15 +157,33 @@ int ks_verb_create(struct ks_cli *cli, const void *opts, const struct ks_args *a
 	return r;
 }
 
+/* Whether the id is still that of the container that we made; somebody may have deleted it. */
+static bool still_ours(struct ks_cli *cli, const struct prepared *p, const struct ks_created *made)
+{
+	struct ks_container c = { 0 };
+	ks_auto_fd int dir = -EBADF;
+
+	return ks_state_open(p->c.root_fd, p->c.id, &dir, NULL, NULL) == 0 &&
+	       ks_state_load(&cli->arena, dir, &c, NULL) == 0 &&
+	       c.pid.v == made->container.pid.v &&
+	       c.start_time.v == made->container.start_time.v;
+}
+
 /* Deletes the container of a run that ended or failed; the first error is the one that counts. */
 static int clean_up(struct ks_cli *cli, struct prepared *p, struct ks_created *made, int r,
 		    struct ks_err *err)
 {
 	struct ks_err second = KS_ERR_INIT;
 
+	bool ours = still_ours(cli, p, made);
+
 	ks_created_done(made);
+	if (!ours)
+		return r;
 	int d = ks_container_delete(p->c.root_fd, p->c.id, true, p->c.storage, &second);
 
+	if (d == -ENOENT && second.kind == KS_ERR_NOT_FOUND)
+		return r;
 	if (d < 0 && r >= 0) {
 		*err = second;
 		return d;

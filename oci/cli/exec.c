@@ -123,11 +123,13 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 			     .warnings = &cli->warnings };
 
 	cli->fail_code = EXIT_EXEC_FAILED;
-	int r = ks_cli_open_root(cli, &root, err);
+	int r = ks_cli_parse_count(o->preserve_fds, "preserve-fds", &e.preserve_fds, err);
 
-	e.root_fd = root;
 	if (r == 0)
-		r = ks_cli_parse_count(o->preserve_fds, "preserve-fds", &e.preserve_fds, err);
+		r = ks_cli_check_preserved(e.preserve_fds, err);
+	if (r == 0)
+		r = ks_cli_open_root(cli, &root, err);
+	e.root_fd = root;
 	if (r == 0)
 		r = ks_container_spec(&cli->arena, root, e.id, &s, err);
 	if (r == 0 && o->process)

@@ -51,4 +51,5 @@ int ks_quick_spec(struct ks_cli *cli, const struct ks_create_opts *o, const stru
 /* "UID[:GID]", numbers only; @gid is left alone when there is none. */
 int ks_cli_parse_user(const char *s, uint32_t *uid, uint32_t *gid, struct ks_err *err);
 /* A small count such as --preserve-fds; NULL is 0. */
+int ks_cli_check_preserved(unsigned int n, struct ks_err *err);
 int ks_cli_parse_count(const char *s, const char *what, unsigned int *ret, struct ks_err *err);

@@ -72,8 +72,7 @@ static int set_option(int fs_fd, const char *type, const char *opt, size_t n, st
 	return 0;
 }
 
-int ks_mount_new(const char *type, const char *source, const char *data, uint64_t attr,
-		 int *ret_fd, struct ks_err *err)
+static int open_fs(const char *type, const char *source, int *ret, struct ks_err *err)
 {
 	ks_auto_fd int fs_fd = ks_sys_fsopen(type, FSOPEN_CLOEXEC);
 
@@ -82,14 +81,12 @@ int ks_mount_new(const char *type, const char *source, const char *data, uint64_
 	if (!ks_str_empty(source) &&
 	    ks_sys_fsconfig(fs_fd, FSCONFIG_SET_STRING, "source", source, 0) < 0)
 		return fail_config(fs_fd, type, "source", err);
-	for (const char *p = data; p && *p;) {
-		size_t n = strcspn(p, ",");
-		int r = n ? set_option(fs_fd, type, p, n, err) : 0;
+	*ret = KS_TAKE_FD(fs_fd);
+	return 0;
+}
 
-		if (r < 0)
-			return r;
-		p += n + (p[n] == ',');
-	}
+static int finish_fs(int fs_fd, const char *type, uint64_t attr, int *ret_fd, struct ks_err *err)
+{
 	if (ks_sys_fsconfig(fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return fail_config(fs_fd, type, "mount", err);
 	int fd = ks_sys_fsmount(fs_fd, FSMOUNT_CLOEXEC, (unsigned int)attr);
@@ -98,6 +95,32 @@ int ks_mount_new(const char *type, const char *source, const char *data, uint64_
 		return ks_err_set(err, -errno, "mount %s", type);
 	*ret_fd = fd;
 	return 0;
+}
+
+int ks_mount_new(const char *type, const char *source, const char *data, uint64_t attr,
+		 int *ret_fd, struct ks_err *err)
+{
+	ks_auto_fd int fs_fd = -EBADF;
+	int r = open_fs(type, source, &fs_fd, err);
+
+	for (const char *p = data; r == 0 && p && *p;) {
+		size_t n = strcspn(p, ",");
+
+		r = n ? set_option(fs_fd, type, p, n, err) : 0;
+		p += n + (p[n] == ',');
+	}
+	return r < 0 ? r : finish_fs(fs_fd, type, attr, ret_fd, err);
+}
+
+int ks_mount_new_list(const char *type, const char *source, const struct ks_strv *options,
+		      uint64_t attr, int *ret_fd, struct ks_err *err)
+{
+	ks_auto_fd int fs_fd = -EBADF;
+	int r = open_fs(type, source, &fs_fd, err);
+
+	for (size_t i = 0; r == 0 && i < options->n; i++)
+		r = set_option(fs_fd, type, options->v[i], strlen(options->v[i]), err);
+	return r < 0 ? r : finish_fs(fs_fd, type, attr, ret_fd, err);
 }
 
 static int setattr(int fd, struct mount_attr *attr, bool recursive)

@@ -137,9 +137,7 @@ int ks_mount_parse_options(struct ks_arena *a, const struct ks_strv *options,
 			if (r < 0)
 				return r;
 		} else if (*options->v[i]) {
-			o.data = o.data ? ks_arena_printf(a, "%s,%s", o.data, options->v[i]) :
-					  options->v[i];
-			if (!o.data)
+			if (ks_strv_append(a, &o.fs, options->v[i]) < 0)
 				return ks_err_oom(err);
 		}
 	}

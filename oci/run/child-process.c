@@ -70,21 +70,25 @@ static int enter_cwd(struct ks_child *c)
 	return check_inside(c);
 }
 
+/* Made when it is missing, as runc and crun do, and before the root is read-only; not by exec. */
+int ks_child_make_cwd(struct ks_child *c)
+{
+	const char *cwd = c->p->process.cwd;
+
+	if (access(cwd, F_OK) == 0 || errno != ENOENT)
+		return 0;
+	ks_auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ks_auto_fd int dir = ks_path_mkdir(root, cwd, 0755);
+
+	return dir < 0 ? ks_err_set(&c->err, dir, "make the working directory %s", cwd) : 0;
+}
+
 int ks_child_cwd(struct ks_child *c)
 {
 	const char *cwd = c->p->process.cwd;
 
-	umask(0022);
 	if (ks_streq(cwd, "/"))
 		return chdir("/") < 0 ? ks_err_set(&c->err, -errno, "enter /") : 0;
-	/* Made when it is missing, as runc and crun do; but not by exec. */
-	if (c->p->init_pidfd < 0 && access(cwd, F_OK) < 0 && errno == ENOENT) {
-		ks_auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		ks_auto_fd int dir = ks_path_mkdir(root, cwd, 0755);
-
-		if (dir < 0)
-			return ks_err_set(&c->err, dir, "make the working directory %s", cwd);
-	}
 	int r = enter_cwd(c);
 
 	/* Only its user may be allowed in: tried again in ks_child_identity(). */
@@ -179,42 +183,71 @@ int ks_child_identity(struct ks_child *c)
 	return 0;
 }
 
+/* The home directory in a line "name:password:uid:gid:gecos:home:shell" of that uid, or NULL. */
+static const char *home_of_line(char *line, const char *uid)
+{
+	char *f = line;
+
+	for (int i = 0; i < 2 && f; i++) {
+		f = strchr(f, ':');
+		f = f ? f + 1 : NULL;
+	}
+	if (!f || strncmp(f, uid, strlen(uid)) != 0 || f[strlen(uid)] != ':')
+		return NULL;
+	for (int i = 0; i < 3 && f; i++) {
+		f = strchr(f, ':');
+		f = f ? f + 1 : NULL;
+	}
+	if (!f)
+		return NULL;
+	f[strcspn(f, ":")] = '\0';
+	return *f ? f : NULL;
+}
+
 /*
  * HOME from the container's /etc/passwd, as every runtime sets it. Read here
- * without NSS: the file is the container's, and may be anything.
+ * without NSS: the file is the container's, and may be anything. A line that
+ * is longer than the buffer is passed over.
  */
 static void find_home(struct ks_child *c)
 {
 	struct ks_plan_process *p = &c->p->process;
-	char buf[8192], want[16];
-	const char *home = "/";
+	char buf[4096], uid[16];
+	const char *home = NULL;
+	size_t have = 0;
+	bool skip = false;
 	ks_auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* O_NONBLOCK: a FIFO must not hold us; 1 MiB: nor a file that never ends. */
 	ks_auto_fd int fd = ks_path_open(root, "/etc/passwd", O_RDONLY | O_NONBLOCK);
-	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
 
-	ks_fmt(want, sizeof(want), ":%u:", p->uid);
-	buf[n > 0 ? n : 0] = '\0';
-	for (char *line = buf, *end; *line; line = end) {
-		end = line + strcspn(line, "\n");
-		if (*end)
-			*end++ = '\0';
-		/* name:password:uid:gid:gecos:home:shell */
-		char *uid = strchr(line, ':');
+	ks_fmt(uid, sizeof(uid), "%u", p->uid);
+	for (int round = 0; fd >= 0 && !home && round < 256; round++) {
+		ssize_t n = read(fd, buf + have, sizeof(buf) - 1 - have);
+		char *line = buf;
 
-		uid = uid ? strchr(uid + 1, ':') : NULL;
-		if (!uid || strncmp(uid, want, strlen(want)) != 0)
-			continue;
-		char *f = uid;
-
-		for (int i = 0; i < 3 && f; i++)
-			f = strchr(f + 1, ':');
-		if (!f)
-			continue;
-		f[1 + strcspn(f + 1, ":")] = '\0';
-		home = f[1] ? f + 1 : home;
-		break;
+		if (n < 0 || (n == 0 && !have))
+			break;
+		have += (size_t)n;
+		buf[have] = '\0';
+		for (char *end; !home && ((end = strchr(line, '\n')) || n == 0); line = end + 1) {
+			if (end)
+				*end = '\0';
+			home = skip ? NULL : home_of_line(line, uid);
+			skip = false;
+			if (!end)
+				break;
+		}
+		if (home || n == 0)
+			break;
+		/* What is left of the last line is carried on. */
+		have -= (size_t)(line - buf);
+		memmove(buf, line, have);
+		if (have == sizeof(buf) - 1) {
+			have = 0;
+			skip = true;
+		}
 	}
-	ks_fmt(c->home, sizeof(c->home), "HOME=%s", home);
+	ks_fmt(c->home, sizeof(c->home), "HOME=%s", home ? home : "/");
 	p->env[p->n_env++] = c->home;
 	p->env[p->n_env] = NULL;
 }

@@ -98,7 +98,7 @@ static int mount_bind(struct ks_child *c, struct ks_plan_mount *m)
 	return r;
 }
 
-/* After the attach: what stands at the path is the volume, not something that a link led to. */
+/* What stands at the path is the volume, not something that a link led to or that hides it. */
 static int check_volume(struct ks_child *c, const struct ks_plan_mount *m)
 {
 	struct stat st;
@@ -121,7 +121,7 @@ static int mount_new(struct ks_child *c, struct ks_plan_mount *m)
 
 	if (target < 0)
 		return target;
-	int r = ks_mount_new(m->type, m->source, m->opts.data, m->opts.attr_set, &fd, &c->err);
+	int r = ks_mount_new_list(m->type, m->source, &m->opts.fs, m->opts.attr_set, &fd, &c->err);
 
 	if (r == 0)
 		r = set_opts(c, fd, &m->opts, 0);
@@ -203,12 +203,17 @@ int ks_child_mounts(struct ks_child *c)
 			r = mount_cgroup(c, m);
 		else
 			r = mount_bind(c, m);
-		if (r == 0 && m->kind == KS_PLAN_VOLUME)
-			r = check_volume(c, m);
 		if (r < 0)
 			return ks_err_prefix(&c->err, r, "mount %s on %s",
 					     m->source && *m->source ? m->source : m->type,
 					     m->target);
+	}
+	/* When all are there: a later one must not hide a volume. */
+	for (size_t i = 0; i < c->p->n_mounts; i++) {
+		int r = c->p->mounts[i].kind == KS_PLAN_VOLUME ? check_volume(c, &c->p->mounts[i]) :
+								 0;
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

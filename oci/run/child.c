@@ -19,6 +19,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -222,6 +223,7 @@ static const struct step init_steps[] = {
 	{ "pivot root", ks_child_pivot },
 	{ "session", ks_child_session },
 	{ "console", ks_child_console },
+	{ "make the working directory", ks_child_make_cwd },
 	{ "read-only root", ks_child_root_readonly },
 	{ "limits", ks_child_rlimits },
 	{ "working directory", ks_child_cwd },
@@ -278,6 +280,8 @@ void ks_child_run(struct ks_plan *p, int sock)
 	 * trace this one or read its descriptors (CVE-2016-9962).
 	 */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* Mount points that are made must be passable for every user of the container. */
+	umask(0022);
 	reset_signals();
 	for (const struct step *s = p->rootfs_fd >= 0 ? init_steps : exec_steps; s->fn; s++) {
 		if (s->fn(&c) < 0)

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <kshim/compat.h>
 #include <kshim/crash.h>
 #include <kshim/fd.h>
 
@@ -31,7 +32,6 @@ void ks_created_done(struct ks_created *c)
 	c->tty_fd = ks_fd_close(c->tty_fd);
 	c->lock_fd = ks_fd_close(c->lock_fd);
 	c->dir_fd = ks_fd_close(c->dir_fd);
-	ks_json_out_done(&c->state);
 }
 
 /* The state of a container as JSON, in a file that hooks read as their input. */
@@ -91,7 +91,7 @@ struct making {
 	struct ks_plan plan;
 	struct ks_launched launched;
 	struct ks_mount_request *volumes;
-	bool storage_up, cgroup_made;
+	bool storage_up;
 };
 
 static int on_hooks(void *data, int *ret_state_fd, struct ks_err *err)
@@ -132,6 +132,7 @@ static int make_record(struct making *m, struct ks_err *err)
 		.cgroup_path = m->cgroup.path,
 		.boot_id = ks_arena_strdup(m->arena, buf),
 		.owner_uid = getuid(),
+		.no_new_keyring = m->c->no_new_keyring,
 		.annotations = m->spec->annotations,
 	};
 	if (!k->rootfs || !k->created || !k->boot_id)
@@ -204,27 +205,13 @@ static int make_plan(struct making *m, struct ks_err *err)
 	return m->c->attached ? 0 : make_start_socket(m, err);
 }
 
-/* Written by the parent: the child's /proc may be anything. */
-static int set_oom_score(struct making *m, struct ks_err *err)
-{
-	char path[64], value[16];
-
-	if (!m->spec->process->oom_score_adj.set)
-		return 0;
-	ks_fmt(path, sizeof(path), "/proc/%d/oom_score_adj", m->launched.pid);
-	ks_fmt(value, sizeof(value), "%lld", (long long)m->spec->process->oom_score_adj.v);
-	int r = ks_file_write_at(AT_FDCWD, path, value);
-
-	return r < 0 ? ks_err_set(err, r, "process.oomScoreAdj: write %s", value) : 0;
-}
-
 static int launch(struct making *m, struct ks_err *err)
 {
 	struct ks_container *k = &m->out->container;
 	int r = ks_launch(&m->plan, &m->launched, err);
 
 	if (r == 0)
-		r = set_oom_score(m, err);
+		r = ks_launch_oom_score(&m->launched, m->spec->process, err);
 	if (r == 0)
 		r = ks_launch_wait(&m->launched, KS_MSG_READY, on_hooks, m, err);
 	if (r < 0)
@@ -252,18 +239,31 @@ static int launch(struct making *m, struct ks_err *err)
 	return r;
 }
 
+/* What cannot be undone now stays on record, so that delete finds it. */
 static void undo(struct making *m)
 {
+	struct ks_err why = KS_ERR_INIT;
+	int r = 0;
+
 	ks_launch_abort(&m->launched);
-	if (m->cgroup_made) {
-		(void)ks_cgroup_kill(&m->cgroup, NULL);
-		(void)ks_cgroup_destroy(&m->cgroup, 2000, NULL);
+	if (m->out->container.cgroup_made) {
+		r = ks_cgroup_kill(&m->cgroup, &why);
+		if (r == 0)
+			r = ks_cgroup_destroy(&m->cgroup, 2000, &why);
 	}
-	if (m->storage_up)
-		(void)m->c->storage->down(m->c->storage->data, m->out->container.storage, m->c->id,
-					  NULL);
-	if (m->out->dir_fd >= 0)
-		(void)ks_state_remove(m->c->root_fd, m->c->id, NULL);
+	if (r == 0 && m->storage_up)
+		r = m->c->storage->down(m->c->storage->data, m->out->container.storage, m->c->id,
+					&why);
+	if (r == 0 && m->out->dir_fd >= 0)
+		r = ks_state_remove(m->c->root_fd, m->c->id, &why);
+	if (r < 0 && m->c->warnings) {
+		const char *text = ks_arena_printf(
+			m->arena, "the failed create left something: %s; kshim delete --force %s",
+			why.msg, m->c->id);
+
+		if (text)
+			(void)ks_strv_append(m->arena, m->c->warnings, text);
+	}
 }
 
 static int make(struct making *m, struct ks_err *err)
@@ -282,8 +282,12 @@ static int make(struct making *m, struct ks_err *err)
 	r = ks_cgroup_create(&m->cgroup, &m->spec->lnx.resources, err);
 	if (r < 0)
 		return r;
-	m->cgroup_made = true;
-	r = make_plan(m, err);
+	m->out->container.cgroup_made = true;
+	/* Before there is a process in it: delete kills only what it knows to be ours. */
+	r = ks_state_save(m->out->dir_fd, &m->out->container, err);
+	ks_crash_point("cgroup-recorded");
+	if (r == 0)
+		r = make_plan(m, err);
 	return r < 0 ? r : launch(m, err);
 }
 
@@ -350,5 +354,8 @@ int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct k
 	if (r == 0)
 		r = ks_hooks_run_list(&s->hooks.poststart, "poststart", &c->container,
 				      KS_STATUS_RUNNING, err);
+	/* Fatal since runtime-spec 1.3: a container without it must not go on. */
+	if (r < 0)
+		ks_sys_pidfd_send_signal(c->pidfd, SIGKILL);
 	return r;
 }

@@ -59,6 +59,14 @@ static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct k
 		/* The child is made in it: it has nothing to join. */
 		p->init_ns_flags &= ~(uint64_t)CLONE_NEWPID;
 	}
+	/* What was opened by its pid was its own only if it still lives. */
+	if (!ks_process_alive(pid, c->start_time.v))
+		return ks_err_kind(err, KS_ERR_STATE, "container not running");
+	if (!c->no_new_keyring) {
+		p->process.keyring = ks_arena_printf(a, "_ses.%s", c->id);
+		if (!p->process.keyring)
+			return ks_err_oom(err);
+	}
 	r = ks_plan_process(a, e->process, p->init_ns_flags & CLONE_NEWUSER, e->warnings,
 			    &p->process, err);
 	if (r == 0)
@@ -103,6 +111,8 @@ int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, const struct 
 		r = plan_exec(a, e, s, &c, &p, err);
 	if (r == 0)
 		r = ks_launch(&p, &l, err);
+	if (r == 0)
+		r = ks_launch_oom_score(&l, e->process, err);
 	if (r == 0)
 		r = finish(&l, e, err);
 	ks_plan_done(&p);

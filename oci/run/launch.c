@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -177,8 +178,13 @@ static int map_volumes(struct ks_plan *p, pid_t pid, struct ks_err *err)
 			if (ns < 0)
 				return ks_err_set(err, -errno, "open %s", path);
 		}
+		struct statfs sfs;
 		int r = ks_mount_idmap(p->mounts[i].fd, ns, err);
 
+		/* Before Linux 6.3 tmpfs has none; a tmpfs is this pod's alone, so it need not. */
+		if (r == -EINVAL && fstatfs(p->mounts[i].fd, &sfs) == 0 &&
+		    sfs.f_type == 0x01021994 /* TMPFS_MAGIC */)
+			continue;
 		if (r < 0)
 			return ks_err_prefix(err, r, "volume %s in a user namespace",
 					     p->mounts[i].source);
@@ -231,6 +237,21 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 	return 0;
 }
 
+/* By the parent: the child's /proc may be anything. */
+int ks_launch_oom_score(const struct ks_launched *l, const struct ks_spec_process *p,
+			struct ks_err *err)
+{
+	char path[64], value[16];
+
+	if (!p->oom_score_adj.set)
+		return 0;
+	ks_fmt(path, sizeof(path), "/proc/%d/oom_score_adj", l->pid);
+	ks_fmt(value, sizeof(value), "%lld", (long long)p->oom_score_adj.v);
+	int r = ks_file_write_at(AT_FDCWD, path, value);
+
+	return r < 0 ? ks_err_set(err, r, "process.oomScoreAdj: write %s", value) : 0;
+}
+
 void ks_launch_abort(struct ks_launched *l)
 {
 	if (l->pidfd >= 0) {
@@ -244,10 +265,19 @@ void ks_launch_abort(struct ks_launched *l)
 
 static int child_died(struct ks_launched *l, struct ks_err *err)
 {
-	(void)l;
+	siginfo_t si = { 0 };
+
+	/* Left to be reaped: ks_launch_abort() does. */
+	if (l->pidfd >= 0 &&
+	    waitid(P_PIDFD, (id_t)l->pidfd, &si, WEXITED | WNOWAIT | __WALL) == 0 &&
+	    si.si_code != CLD_EXITED && si.si_status == SIGSYS)
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "the process was killed by its seccomp filter before it could "
+				   "start: the profile forbids what is needed to get there");
 	return ks_err_kind(err, KS_ERR_INTERNAL,
-			   "the container's first process was killed before it started (too small "
-			   "a memory limit?)");
+			   "the process was killed before it started (signal %d; too small a memory "
+			   "limit?)",
+			   si.si_status);
 }
 
 int ks_launch_send(struct ks_launched *l, enum ks_launch_msg type, int fd, struct ks_err *err)

@@ -22,9 +22,13 @@ void ks_launched_done(struct ks_launched *l);
  */
 int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err);
 
+/* Writes process.oomScoreAdj for the child, when it is given. */
+int ks_launch_oom_score(const struct ks_launched *l, const struct ks_spec_process *p,
+			struct ks_err *err);
+
 /*
  * Answers the child until it sent @until. At KS_MSG_HOOKS, @on_hooks is called
- * and gives the state file that is passed on; @volumes are mapped before.
+ * and gives the state file that is passed on.
  */
 int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
 		   int (*on_hooks)(void *data, int *ret_state_fd, struct ks_err *err), void *data,

@@ -59,52 +59,6 @@ int ks_container_spec(struct ks_arena *a, int root_fd, const char *id, struct ks
 	return r < 0 ? r : ks_spec_load(a, dir, "config.json", ret, err);
 }
 
-static int connect_start(int dir_fd, int *ret, struct ks_err *err)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	ks_auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	ks_fmt(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/start.sock", dir_fd);
-	if (sock < 0 || connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return ks_err_set(err, -errno, "reach the container's first process");
-	*ret = KS_TAKE_FD(sock);
-	return 0;
-}
-
-int ks_container_start(int root_fd, const char *id, struct ks_err *err)
-{
-	struct opened o;
-	ks_auto_fd int sock = -EBADF;
-	int r = open_container(root_fd, id, true, &o, err);
-
-	if (r == 0 && o.status != KS_STATUS_CREATED)
-		r = ks_err_kind(err, KS_ERR_STATE, "cannot start container \"%s\": it is %s", id,
-				ks_status_name(o.status));
-	if (r == 0)
-		r = connect_start(o.dir_fd, &sock, err);
-	/* From here it counts as started: a second `start` must not find the socket. */
-	if (r == 0 && unlinkat(o.dir_fd, "start.sock", 0) < 0)
-		r = ks_err_set(err, -errno, "remove the start socket");
-	if (r == 0)
-		r = ks_channel_send(sock, KS_MSG_START, NULL, 0, -1, err);
-	if (r >= 0 && sock >= 0)
-		r = ks_launch_wait_exec(sock, err);
-	struct ks_spec s = { 0 };
-
-	if (r == 0)
-		r = ks_spec_load(&o.arena, o.dir_fd, "config.json", &s, err);
-	if (r == 0)
-		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING, err);
-	opened_done(&o);
-	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
-}
-
-static int cgroup_of(struct opened *o, struct ks_cgroup *ret, struct ks_err *err)
-{
-	ret->path = o->c.cgroup_path;
-	return ks_cgroup_detect(&o->arena, &ret->host, err);
-}
-
 /* The pidfd of init, after which the pid cannot be anybody else's. */
 static int open_init(const struct opened *o, int *ret, struct ks_err *err)
 {
@@ -114,6 +68,65 @@ static int open_init(const struct opened *o, int *ret, struct ks_err *err)
 		return ks_err_kind(err, KS_ERR_STATE, "container not running");
 	*ret = KS_TAKE_FD(fd);
 	return 0;
+}
+
+static int connect_start(int dir_fd, int *ret, struct ks_err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	ks_auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	ks_fmt(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/start.sock", dir_fd);
+	if (sock < 0 || connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		int num = -errno;
+
+		/* Init does not listen any more: a start before this one was cut off. */
+		if (num == -ECONNREFUSED)
+			(void)unlinkat(dir_fd, "start.sock", 0);
+		return ks_err_set(err, num, "reach the container's first process (is it started?)");
+	}
+	*ret = KS_TAKE_FD(sock);
+	return 0;
+}
+
+int ks_container_start(int root_fd, const char *id, struct ks_err *err)
+{
+	struct opened o;
+	ks_auto_fd int sock = -EBADF;
+	ks_auto_fd int pidfd = -EBADF;
+	int r = open_container(root_fd, id, true, &o, err);
+
+	if (r == 0 && o.status != KS_STATUS_CREATED)
+		r = ks_err_kind(err, KS_ERR_STATE, "cannot start container \"%s\": it is %s", id,
+				ks_status_name(o.status));
+	if (r == 0)
+		r = connect_start(o.dir_fd, &sock, err);
+	if (r == 0)
+		r = ks_channel_send(sock, KS_MSG_START, NULL, 0, -1, err);
+	ks_crash_point("start-sent");
+	/*
+	 * From here it counts as started. Not before: init would wait for a start that nobody
+	 * can give any more. After a cut in between nobody listens: see connect_start().
+	 */
+	if (r >= 0 && sock >= 0 && unlinkat(o.dir_fd, "start.sock", 0) < 0)
+		r = ks_err_set(err, -errno, "remove the start socket");
+	if (r >= 0 && sock >= 0)
+		r = ks_launch_wait_exec(sock, err);
+	struct ks_spec s = { 0 };
+
+	if (r == 0)
+		r = ks_spec_load(&o.arena, o.dir_fd, "config.json", &s, err);
+	if (r == 0)
+		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING, err);
+	if (r < 0 && s.hooks.poststart.n && open_init(&o, &pidfd, NULL) == 0)
+		ks_sys_pidfd_send_signal(pidfd, SIGKILL); /* fatal since runtime-spec 1.3 */
+	opened_done(&o);
+	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
+}
+
+static int cgroup_of(struct opened *o, struct ks_cgroup *ret, struct ks_err *err)
+{
+	ret->path = o->c.cgroup_path;
+	return ks_cgroup_detect(&o->arena, &ret->host, err);
 }
 
 static int signal_all(struct opened *o, int sig, struct ks_err *err)
@@ -152,26 +165,38 @@ int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_
 	return r;
 }
 
-/* SIGKILL, then wait: storage must not be taken away from under a living process. */
-static int stop(struct opened *o, const struct ks_cgroup *cg, struct ks_err *err)
+static int wait_end(int pidfd, const struct opened *o, struct ks_err *err)
 {
-	ks_auto_fd int pidfd = -EBADF;
-
-	if (open_init(o, &pidfd, NULL) == 0)
-		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
-	int r = ks_cgroup_kill(cg, err);
-
-	if (r < 0 || pidfd < 0)
-		return r;
 	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
+	int r;
 
-	if (poll(&pfd, 1, KILL_MS) == 0)
+	/* A signal starts the time anew, which does no harm. */
+	do {
+		r = poll(&pfd, 1, KILL_MS);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return ks_err_set(err, -errno, "wait for the container's first process");
+	if (r == 0)
 		return ks_err_kind(err, KS_ERR_TIMEOUT,
 				   "process %llu does not end %d s after SIGKILL",
 				   (unsigned long long)o->c.pid.v, KILL_MS / 1000);
 	/* When it is our own child, nobody else reaps it. */
 	(void)waitpid((pid_t)o->c.pid.v, NULL, WNOHANG | __WALL);
 	return 0;
+}
+
+/* SIGKILL, then wait: storage must not be taken away from under a living process. */
+static int stop(struct opened *o, const struct ks_cgroup *cg, struct ks_err *err)
+{
+	ks_auto_fd int pidfd = -EBADF;
+	int r = 0;
+
+	if (open_init(o, &pidfd, NULL) == 0)
+		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
+	/* A create that was cut off before it made its cgroup had only read its name. */
+	if (o->c.cgroup_made)
+		r = ks_cgroup_kill(cg, err);
+	return r < 0 || pidfd < 0 ? r : wait_end(pidfd, o, err);
 }
 
 static int delete_opened(struct opened *o, int root_fd, const char *id,
@@ -185,8 +210,10 @@ static int delete_opened(struct opened *o, int root_fd, const char *id,
 	if (r == 0)
 		r = stop(o, &cg, err);
 	ks_crash_point("delete-stopped");
-	if (r == 0)
+	if (r == 0 && o->c.cgroup_made)
 		r = ks_cgroup_destroy(&cg, CGROUP_MS, err);
+	else if (r == 0)
+		(void)ks_cgroup_destroy(&cg, 1000, NULL); /* an empty one may be of the cut */
 	ks_crash_point("delete-cgroup");
 	if (r == 0 && o->c.storage) {
 		if (!storage)

@@ -40,10 +40,10 @@ static int plan_bind(const struct ks_create *c, const struct ks_spec_mount *sm,
 		r = ks_mount_set(m->fd, m->opts.attr_set, m->opts.attr_clr, false, err);
 	if (r == 0)
 		r = ks_mount_set(m->fd, m->opts.rec_set, m->opts.rec_clr, true, err);
-	if (r == 0 && m->opts.data)
+	if (r == 0 && m->opts.fs.n)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "mount on %s: a bind mount takes no option \"%s\"",
-				   sm->destination, m->opts.data);
+				   sm->destination, m->opts.fs.v[0]);
 	return r;
 }
 
@@ -152,6 +152,34 @@ static int plan_volume(struct ks_arena *a, const struct ks_mount_request *q, str
 	return 0;
 }
 
+static size_t depth(const char *path)
+{
+	size_t n = 0;
+
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+/* A volume below another's mount path comes behind it, in whatever order they are listed. */
+static int order_volumes(struct ks_plan_mount *v, size_t n, struct ks_err *err)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct ks_plan_mount m = v[i];
+		size_t k = i;
+
+		for (size_t j = 0; j < i; j++)
+			if (ks_streq(v[j].target, m.target))
+				return ks_err_kind(err, KS_ERR_INVALID,
+						   "volumes %s and %s are both mounted on %s",
+						   v[j].source, m.source, m.target);
+		for (; k > 0 && depth(v[k - 1].target) > depth(m.target); k--)
+			v[k] = v[k - 1];
+		v[k] = m;
+	}
+	return 0;
+}
+
 int ks_plan_mounts(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
 		   const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err)
 {
@@ -169,6 +197,8 @@ int ks_plan_mounts(struct ks_arena *a, const struct ks_create *c, const struct k
 	/* Volumes come last, over what the image or the caller has put there. */
 	for (size_t i = 0; i < c->n_volumes && r == 0; i++)
 		r = plan_volume(a, &c->volumes[i], p, err);
+	if (r == 0 && c->n_volumes)
+		r = order_volumes(&p->mounts[p->n_mounts - c->n_volumes], c->n_volumes, err);
 	return r;
 }
 

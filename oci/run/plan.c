@@ -45,6 +45,25 @@ void ks_plan_done(struct ks_plan *p)
 	ks_cgroup_join_done(&p->cgroup);
 }
 
+/* Whether a namespace that is joined is the runtime's own: then what is set in it is the host's. */
+static bool is_own_namespace(int fd, enum ks_ns type)
+{
+	char path[64];
+	struct stat joined, own;
+
+	ks_fmt(path, sizeof(path), "/proc/self/ns/%s", ks_ns_proc_name(type));
+	return fstat(fd, &joined) < 0 || stat(path, &own) < 0 ||
+	       (joined.st_dev == own.st_dev && joined.st_ino == own.st_ino);
+}
+
+/* Whether the container has a namespace of that type that is not the host's. */
+static bool has_private(const struct ks_spec *s, const struct ks_plan *p, enum ks_ns type)
+{
+	if (!ks_spec_namespace(s, type))
+		return false;
+	return p->join_fd[type] < 0 || !is_own_namespace(p->join_fd[type], type);
+}
+
 /* Opens the namespace that a path names; its type must be the one that was asked for. */
 static int open_namespace(const struct ks_spec_namespace *n, int *ret_fd, struct ks_err *err)
 {
@@ -168,13 +187,12 @@ static int plan_rootfs(const struct ks_create *c, const struct ks_spec *s, struc
  * Only what is the container's own may be set: a sysctl of the host would be changed for all.
  * Source: runtime-spec, config-linux.md, "Sysctl"; runc refuses the same.
  */
-static int check_sysctl(const struct ks_spec *s, struct ks_err *err)
+static int check_sysctl(const struct ks_spec *s, const struct ks_plan *p, struct ks_err *err)
 {
 	static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
 					   "kernel.sem",    "kernel.shmall", "kernel.shmmax",
 					   "kernel.shmmni", "kernel.shm_rmid_forced" };
 	const struct ks_map *m = &s->lnx.sysctl;
-	const struct ks_spec_namespace *net = ks_spec_namespace(s, KS_NS_NETWORK);
 
 	for (size_t i = 0; i < m->n; i++) {
 		const char *key = m->v[i].key;
@@ -184,11 +202,11 @@ static int check_sysctl(const struct ks_spec *s, struct ks_err *err)
 		for (size_t k = 0; k < KS_ARRAY_LEN(ipc); k++)
 			is_ipc |= ks_streq(key, ipc[k]);
 		if (is_ipc)
-			ok = ks_spec_namespace(s, KS_NS_IPC) != NULL;
+			ok = has_private(s, p, KS_NS_IPC);
 		else if (ks_str_prefix(key, "net."))
-			ok = net != NULL;
+			ok = has_private(s, p, KS_NS_NETWORK);
 		else if (ks_streq(key, "kernel.domainname") || ks_streq(key, "kernel.hostname"))
-			ok = ks_spec_namespace(s, KS_NS_UTS) != NULL;
+			ok = has_private(s, p, KS_NS_UTS);
 		if (strlen(key) > 200 || strstr(key, "..") || strchr(key, '/'))
 			ok = false;
 		if (!ok)
@@ -230,6 +248,21 @@ int ks_plan_hooks(struct ks_arena *a, const struct ks_list *hooks, struct ks_pla
 	return 0;
 }
 
+/* Never the host's own name, not even where its namespace is named by a path. */
+static int plan_names(const struct ks_create *c, const struct ks_spec *s, struct ks_plan *p,
+		      struct ks_err *err)
+{
+	if (has_private(s, p, KS_NS_UTS)) {
+		p->hostname = c->hostname ? c->hostname : s->hostname;
+		p->domainname = s->domainname;
+		return 0;
+	}
+	if (!ks_str_empty(s->hostname) || !ks_str_empty(s->domainname))
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "hostname: the uts namespace is that of this host");
+	return 0;
+}
+
 int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
 			   const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err)
 {
@@ -242,7 +275,7 @@ int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const 
 	if (r == 0)
 		r = plan_propagation(s, p, err);
 	if (r == 0)
-		r = check_sysctl(s, err);
+		r = check_sysctl(s, p, err);
 	if (r == 0)
 		r = ks_cgroup_open_join(cg, &p->cgroup, err);
 	if (r == 0)
@@ -263,9 +296,5 @@ int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const 
 	p->masked = &s->lnx.masked_paths;
 	p->readonly = &s->lnx.readonly_paths;
 	p->sysctl = &s->lnx.sysctl;
-	/* Never the host's own name. */
-	if (ks_spec_namespace(s, KS_NS_UTS))
-		p->hostname = c->hostname ? c->hostname : s->hostname;
-	p->domainname = s->domainname;
-	return 0;
+	return plan_names(c, s, p, err);
 }

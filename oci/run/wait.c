@@ -3,6 +3,7 @@
  * A foreground process: its signals, its terminal, its exit code.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,6 +25,7 @@ struct relay {
 	struct ks_watch in;
 	int out_fd;
 	bool watched;
+	bool drop; /* nobody reads it any more; the container must not notice by standing still */
 };
 
 struct waiting {
@@ -107,6 +109,26 @@ static void relay_stop(struct ks_loop *l, struct relay *r)
 	r->watched = false;
 }
 
+/* The caller's stream may be one that does not block: then we wait for it. */
+static int write_out(int fd, const char *buf, size_t n)
+{
+	while (n) {
+		ssize_t done = write(fd, buf, n);
+
+		if (done < 0 && errno == EAGAIN) {
+			struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+			(void)poll(&pfd, 1, 1000);
+		} else if (done < 0 && errno != EINTR) {
+			return -errno;
+		} else if (done > 0) {
+			buf += done;
+			n -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
 static int on_relay(struct ks_loop *l, struct ks_watch *watch, uint32_t events, struct ks_err *err)
 {
 	struct relay *r = watch->data;
@@ -118,8 +140,10 @@ static int on_relay(struct ks_loop *l, struct ks_watch *watch, uint32_t events, 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
 	/* EIO: the last slave is closed. The exit comes by the pidfd. */
-	if (n <= 0 || ks_fd_write_all(r->out_fd, buf, (size_t)n) < 0)
+	if (n <= 0)
 		relay_stop(l, r);
+	else if (!r->drop)
+		r->drop = write_out(r->out_fd, buf, (size_t)n) < 0;
 	return 0;
 }
 
@@ -140,7 +164,7 @@ static void drain(struct waiting *w)
 	if (w->tty_fd < 0 || fcntl(w->tty_fd, F_SETFL, O_NONBLOCK) < 0)
 		return;
 	while ((n = read(w->tty_fd, buf, sizeof(buf))) > 0)
-		if (ks_fd_write_all(1, buf, (size_t)n) < 0)
+		if (write_out(1, buf, (size_t)n) < 0)
 			return;
 }
 

@@ -74,6 +74,13 @@ static const struct ks_json_field pids_fields[] = {
 	KS_END,
 };
 
+static const struct ks_json_field hugepage_fields[] = {
+	KS_STR(struct ks_spec_hugepage_limit, page_size, "pageSize",
+	       KS_FIELD_REQUIRED | KS_FIELD_NONEMPTY),
+	KS_U64(struct ks_spec_hugepage_limit, limit, "limit", KS_FIELD_REQUIRED),
+	KS_END,
+};
+
 static const struct ks_json_field resources_fields[] = {
 	KS_LIST(struct ks_spec_resources, devices, struct ks_spec_device_rule, "devices",
 		device_rule_fields),
@@ -82,7 +89,8 @@ static const struct ks_json_field resources_fields[] = {
 	KS_OBJ(struct ks_spec_resources, pids, "pids", pids_fields),
 	KS_MAP(struct ks_spec_resources, unified, "unified"),
 	KS_REFUSE("blockIO"),
-	KS_REFUSE("hugepageLimits"),
+	KS_LIST(struct ks_spec_resources, hugepage_limits, struct ks_spec_hugepage_limit,
+		"hugepageLimits", hugepage_fields),
 	KS_REFUSE("network"),
 	KS_REFUSE("rdma"),
 	KS_END,

@@ -109,9 +109,12 @@ static int check_rlimits(struct ks_json_ctx *ctx, const struct ks_spec_process *
 	uint64_t seen = 0;
 
 	for (size_t i = 0; i < p->rlimits.n; i++) {
+		const struct ks_json_name *name = rlimit_names;
+
+		while (name->name && name->value != v[i].type)
+			name++;
 		if (seen & UINT64_C(1) << v[i].type)
-			return ks_json_fail(ctx, "rlimits", "%s stands twice",
-					    rlimit_names[i].name);
+			return ks_json_fail(ctx, "rlimits", "%s stands twice", name->name);
 		seen |= UINT64_C(1) << v[i].type;
 		if (v[i].soft.v > v[i].hard.v)
 			return ks_json_fail(ctx, "rlimits",

@@ -202,7 +202,9 @@ int ks_spec_load(struct ks_arena *a, int dirfd, const char *path, struct ks_spec
 {
 	char *text;
 	size_t len;
-	int r = ks_file_read_at(a, dirfd, path, KS_JSON_MAX_BYTES, &text, &len);
+	/* Links are followed: a bundle is its caller's, and some link their config.json. */
+	ks_auto_fd int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int r = fd < 0 ? -errno : ks_fd_read_all(a, fd, KS_JSON_MAX_BYTES, &text, &len);
 
 	if (r == -EFBIG)
 		return ks_err_kind(err, KS_ERR_INVALID, "%s: larger than 4 MiB", path);

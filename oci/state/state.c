@@ -136,6 +136,8 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err)
 		ks_json_put_str(&o, "storage", c->storage);
 	ks_json_put_str(&o, "bootId", c->boot_id);
 	ks_json_put_u64(&o, "owner", c->owner_uid);
+	ks_json_put_bool(&o, "cgroupMade", c->cgroup_made);
+	ks_json_put_bool(&o, "noNewKeyring", c->no_new_keyring);
 	if (c->pid.set) {
 		ks_json_put_u64(&o, "pid", c->pid.v);
 		ks_json_put_u64(&o, "startTime", c->start_time.v);
@@ -163,6 +165,8 @@ static const struct ks_json_field fields[] = {
 	KS_STR(struct ks_container, storage, "storage", 0),
 	KS_STR(struct ks_container, boot_id, "bootId", KS_FIELD_REQUIRED),
 	KS_U32(struct ks_container, owner_uid, "owner", KS_FIELD_REQUIRED),
+	KS_BOOL(struct ks_container, cgroup_made, "cgroupMade"),
+	KS_BOOL(struct ks_container, no_new_keyring, "noNewKeyring"),
 	KS_U64(struct ks_container, pid, "pid", 0),
 	KS_U64(struct ks_container, start_time, "startTime", 0),
 	KS_MAP(struct ks_container, annotations, "annotations"),
@@ -222,9 +226,9 @@ int ks_state_remove(int root_fd, const char *id, struct ks_err *err)
 	int r = 0;
 
 	for (struct dirent *e = readdir(d); e && r == 0; e = readdir(d)) {
-		/* The record last: until then the rest can be found again. */
+		/* The record behind the rest, so that it can be found again; the lock last. */
 		if (ks_streq(e->d_name, ".") || ks_streq(e->d_name, "..") ||
-		    ks_streq(e->d_name, RECORD))
+		    ks_streq(e->d_name, RECORD) || ks_streq(e->d_name, LOCK_NAME))
 			continue;
 		if (unlinkat(dir, e->d_name, 0) < 0 && errno != ENOENT)
 			r = ks_err_set(err, -errno, "remove %s of container \"%s\"", e->d_name, id);
@@ -234,6 +238,8 @@ int ks_state_remove(int root_fd, const char *id, struct ks_err *err)
 		return r;
 	if (unlinkat(dir, RECORD, 0) < 0 && errno != ENOENT)
 		return ks_err_set(err, -errno, "remove the record of container \"%s\"", id);
+	if (unlinkat(dir, LOCK_NAME, 0) < 0 && errno != ENOENT)
+		return ks_err_set(err, -errno, "remove the lock of container \"%s\"", id);
 	if (unlinkat(root_fd, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return ks_err_set(err, -errno, "remove the directory of container \"%s\"", id);
 	return 0;

@@ -34,9 +34,12 @@ static void bits(void)
 static void the_rest_is_for_the_file_system(void)
 {
 	CHECK_INT(parse("mode=755 size=64k nosuid uid=5"), 0);
-	CHECK_STR(o.data, "mode=755,size=64k,uid=5");
+	CHECK_INT(o.fs.n, 3);
+	CHECK_STR(o.fs.v[2], "uid=5");
 	CHECK_INT(parse("nosuid"), 0);
-	CHECK(!o.data);
+	CHECK(!o.fs.n);
+	CHECK_INT(parse("context=\"a:b:c1,c2\""), 0);
+	CHECK_STR(o.fs.v[0], "context=\"a:b:c1,c2\"");
 }
 
 static void binds_and_propagation(void)

@@ -85,6 +85,40 @@ static void cri_names_the_pod(void)
 	set("dev.kshim.pod", "prod/db-0");
 	CHECK(parse() < 0);
 	CHECK_INT(err.kind, KS_ERR_DENIED);
+
+	set("io.kubernetes.cri.sandbox-name", "web-0");
+	set("io.kubernetes.cri.sandbox-namespace", "prod");
+	set("dev.kshim.pod-uid", "another");
+	CHECK(parse() < 0);
+	CHECK_INT(err.kind, KS_ERR_DENIED);
+}
+
+static void crio_names_the_pod_too(void)
+{
+	set("io.kubernetes.pod.name", "web-0");
+	set("io.kubernetes.pod.namespace", "prod");
+	set("io.kubernetes.pod.uid", "u-1");
+	set("io.kubernetes.container.name", "app");
+	set("dev.kshim.volumes", "[{\"name\":\"v\",\"emptyDir\":{}}]");
+	set("dev.kshim.volume-mounts", "{\"app\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]}");
+	CHECK_INT(parse(), 0);
+	CHECK_STR(p.ns, "prod");
+	CHECK_STR(p.uid, "u-1");
+	CHECK_INT(p.n_mounts, 1);
+
+	/* podman writes keys of CRI-O's, but names no pod by them. */
+	set("io.kubernetes.cri-o.Created", "now");
+	set("dev.kshim.pod", "a/b");
+	CHECK_INT(parse(), 0);
+
+	/* An engine that names no pod must not fall back to what the pod says of itself. */
+	set("io.kubernetes.cri-o.KubeName", "x");
+	set("dev.kshim.pod", "tenant-a/db-0");
+	CHECK(parse() < 0);
+	CHECK_INT(err.kind, KS_ERR_DENIED);
+	set("io.kubernetes.pod.namespace", "tenant-b");
+	set("dev.kshim.volumes", "[]");
+	CHECK(parse() < 0);
 }
 
 #define VOL(inner) "[{\"name\":\"v\"," inner "}]"
@@ -188,5 +222,5 @@ static void too_many_volumes(void)
 	CHECK_HAS(err.msg, "more than 64 volumes");
 }
 
-TEST_MAIN(CASE(nothing_asked), CASE(a_stateful_pod), CASE(cri_names_the_pod),
+TEST_MAIN(CASE(nothing_asked), CASE(a_stateful_pod), CASE(cri_names_the_pod), CASE(crio_names_the_pod_too),
 	  CASE(hostile_annotations_are_refused), CASE(a_bad_uid_is_refused), CASE(too_many_volumes))

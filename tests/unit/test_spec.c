@@ -79,9 +79,9 @@ static void what_is_wrong_is_named(void)
 		  "{\"additionalGids\":[-1]}}," NS "}}",
 		  "process.user.additionalGids[0]" },
 		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"rlimits\":["
-		  "{\"type\":\"RLIMIT_AS\",\"soft\":1,\"hard\":1},{\"type\":\"RLIMIT_AS\",\"soft\":1,"
+		  "{\"type\":\"RLIMIT_NPROC\",\"soft\":1,\"hard\":1},{\"type\":\"RLIMIT_NPROC\",\"soft\":1,"
 		  "\"hard\":1}]}," NS "}}",
-		  "stands twice" },
+		  "RLIMIT_NPROC stands twice" },
 		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"oomScoreAdj\":1001}," NS
 		  "}}",
 		  "oomScoreAdj" },

@@ -105,11 +105,52 @@ static void an_image_of_another_uuid_stays(void)
 	CHECK_INT(open_journal(&s, &journal, &err), 0);
 	CHECK_INT(ks_volume_write(journal, &v, "volume-create.ns.swap.json", "volume-create", &err), 0);
 	CHECK_INT(ks_volume_gc(&s, &gc, &err), 0);
-	CHECK_INT(gc.kept, 1);
-	CHECK_HAS(gc.lines.v[0], "nothing is changed");
+	bool told = false;
+
+	for (size_t i = 0; i < gc.lines.n; i++)
+		told |= strstr(gc.lines.v[i], "nothing is changed") != NULL;
+	CHECK(told);
 	CHECK_INT(fstatat(s.fd, "volumes/ns/swap/image", &st, 0), 0);
 	CHECK(fstatat(s.fd, "volumes/ns/swap/volume.json", &st, 0) < 0);
 	CHECK_INT(unlinkat(journal, "volume-create.ns.swap.json", 0), 0);
+}
+
+/* An image that is complete, but whose record could not be written, is not lost for its claim. */
+static void a_create_without_room_for_its_record_is_finished_later(void)
+{
+	struct ks_volume_params p = params("full");
+	struct ks_gc gc = { .arena = &a };
+	struct ks_volume v;
+	ks_auto_fd int dir = -EBADF;
+
+	CHECK_INT(ks_volume_open_dir(&s, "ns", "full", true, &dir, &err), 0);
+	CHECK_INT(mkdirat(dir, ".volume.json.tmp", 0700), 0);
+	CHECK(ks_volume_create(&a, &s, &p, &v, &err) < 0);
+	CHECK_INT(unlinkat(dir, ".volume.json.tmp", AT_REMOVEDIR), 0);
+	CHECK_INT(ks_volume_gc(&s, &gc, &err), 0);
+	CHECK_INT(ks_volume_load(&a, &s, "ns", "full", &v, &err), 0);
+	CHECK_INT(ks_volume_delete(&a, &s, "ns", "full", &err), 0);
+}
+
+/* A delete that was cut off, and a new volume of that name since then: it is another one. */
+static void a_delete_does_not_take_a_later_volume(void)
+{
+	struct ks_volume_params p = params("again");
+	struct ks_volume first, second;
+	struct ks_gc gc = { .arena = &a };
+	ks_auto_fd int journal = -EBADF;
+
+	CHECK_INT(ks_volume_create(&a, &s, &p, &first, &err), 0);
+	CHECK_INT(ks_volume_delete(&a, &s, "ns", "again", &err), 0);
+	CHECK_INT(ks_volume_create(&a, &s, &p, &second, &err), 0);
+	CHECK_INT(open_journal(&s, &journal, &err), 0);
+	CHECK_INT(ks_volume_write(journal, &first, "volume-delete.ns.again.json", "volume-delete",
+				  &err),
+		  0);
+	CHECK_INT(ks_volume_gc(&s, &gc, &err), 0);
+	CHECK_INT(ks_volume_load(&a, &s, "ns", "again", &first, &err), 0);
+	CHECK_STR(first.uid, second.uid);
+	CHECK_INT(ks_volume_delete(&a, &s, "ns", "again", &err), 0);
 }
 
 static void deleting_needs_the_lock(void)
@@ -142,4 +183,5 @@ static void journal_names(void)
 
 TEST_MAIN(CASE(create_and_load), CASE(bad_parameters), CASE(an_image_without_a_record_is_somebodys),
 	  CASE(a_corrupt_record_never_leads_to_deletion), CASE(an_image_of_another_uuid_stays),
-	  CASE(deleting_needs_the_lock), CASE(journal_names))
+	  CASE(a_create_without_room_for_its_record_is_finished_later),
+	  CASE(a_delete_does_not_take_a_later_volume), CASE(deleting_needs_the_lock), CASE(journal_names))
