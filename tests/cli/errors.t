@@ -68,32 +68,32 @@ C
 [ "$n" -ge 20 ]
 ok $? "at least 20 places were tried"
 
-while IFS='|' read -r name filter glob; do
+while IFS=@ read -r name filter glob; do
 	jq "$filter" "$T/good.json" >"$B/config.json"
 	refuse "$name" "$glob"
 done <<'C'
-unknown namespace type|.linux.namespaces[0].type = "nope"|*linux.namespaces*type*unknown value "nope"*
-a namespace twice|.linux.namespaces += [{type: "pid"}]|*pid stands twice*
-a namespace path that is missing|.linux.namespaces[0].path = "/nope/ns"|*/nope/ns*No such file*
-a namespace of the wrong type|.linux.namespaces = [{type: "mount"}, {type: "pid", path: "/proc/self/ns/net"}]|*is not a pid namespace*
-a user namespace without mappings|.linux.namespaces += [{type: "user"}]|*needs uidMappings*
-rootfs missing|.root.path = "nope"|*root.path*nope*No such file*
-rootfs is the host|.root.path = "/"|*root.path*root of this host*
-mount source missing|.mounts += [{destination: "/m", type: "bind", source: "/no/such", options: ["bind"]}]|*/no/such*No such file*
-mount type unknown|.root.readonly = false \| .mounts += [{destination: "/m", type: "nofs", source: "x"}]|*mount x on /m*nofs*
-a bad option of tmpfs|.root.readonly = false \| .mounts += [{destination: "/m", type: "tmpfs", source: "tmpfs", options: ["size=lots"]}]|*mount tmpfs on /m*size*
-cwd is relative|.process.cwd = "tmp"|*process.cwd*not absolute*
-args empty|.process.args = []|*process.args*empty*
-uid too large|.process.user.uid = 4294967296|*process.user.uid*out of range*
-uid negative|.process.user.uid = -1|*process.user.uid*out of range*
-rlimit unknown|.process.rlimits = [{type: "RLIMIT_X", soft: 1, hard: 1}]|*rlimits*unknown value*
-rlimit soft above hard|.process.rlimits = [{type: "RLIMIT_NOFILE", soft: 2, hard: 1}]|*soft limit 2 is above hard limit 1*
-a cgroup path with ..|.linux.cgroupsPath = "/a/../../b"|*cgroupsPath*..*
-a sysctl of the host|.linux.sysctl = {"kernel.panic": "1"}|*kernel.panic*not in a namespace*
-seccomp action unknown|.linux.seccomp = {defaultAction: "SCMP_ACT_X"}|*linux.seccomp.defaultAction*unknown value*
-a property that is not supported|.linux.intelRdt = {closID: "x"}|*linux.intelRdt*not supported*
-a hook that is relative|.hooks = {prestart: [{path: "x"}]}|*not absolute*
-terminal without a socket|.process.terminal = true \| .process.args = []|*process.args*empty*
+unknown namespace type@.linux.namespaces[0].type = "nope"@*linux.namespaces*type*unknown value "nope"*
+a namespace twice@.linux.namespaces += [{type: "pid"}]@*pid stands twice*
+a namespace path that is missing@.linux.namespaces[0].path = "/nope/ns"@*/nope/ns*No such file*
+a namespace of the wrong type@del(.hostname) | .linux.namespaces = [{type: "mount"}, {type: "pid", path: "/proc/self/ns/net"}]@*is not a pid namespace*
+a user namespace without mappings@.linux.namespaces += [{type: "user"}]@*needs uidMappings*
+rootfs missing@.root.path = "nope"@*root.path*nope*No such file*
+rootfs is the host@.root.path = "/"@*root.path*root of this host*
+mount source missing@.mounts += [{destination: "/m", type: "bind", source: "/no/such", options: ["bind"]}]@*/no/such*No such file*
+mount type unknown@.root.readonly = false | .mounts += [{destination: "/m", type: "nofs", source: "x"}]@*mount x on /m*nofs*
+a bad option of tmpfs@.root.readonly = false | .mounts += [{destination: "/m", type: "tmpfs", source: "tmpfs", options: ["size=lots"]}]@*mount tmpfs on /m*size*
+cwd is relative@.process.cwd = "tmp"@*process.cwd*not absolute*
+args empty@.process.args = []@*process.args*empty*
+uid too large@.process.user.uid = 4294967296@*process.user.uid*out of range*
+uid negative@.process.user.uid = -1@*process.user.uid*out of range*
+rlimit unknown@.process.rlimits = [{type: "RLIMIT_X", soft: 1, hard: 1}]@*rlimits*unknown value*
+rlimit soft above hard@.process.rlimits = [{type: "RLIMIT_NOFILE", soft: 2, hard: 1}]@*soft limit 2 is above hard limit 1*
+a cgroup path with ..@.linux.cgroupsPath = "/a/../../b"@*cgroupsPath*..*
+a sysctl of the host@.linux.sysctl = {"kernel.panic": "1"}@*kernel.panic*not in a namespace*
+seccomp action unknown@.linux.seccomp = {defaultAction: "SCMP_ACT_X"}@*linux.seccomp.defaultAction*unknown value*
+a property that is not supported@.linux.intelRdt = {closID: "x"}@*linux.intelRdt*not supported*
+a hook that is relative@.hooks = {prestart: [{path: "x"}]}@*not absolute*
+terminal without a socket@.process.terminal = true | .process.args = []@*process.args*empty*
 C
 good
 
@@ -110,7 +110,7 @@ edit "$B" '.process.args = ["/bin/garbage"]'
 refuse "command has no known format" '*exec: "/bin/garbage"*exec format error*' 126
 good
 
-for id in a/b ../x . .. '' 'a b' $'a\nb' -x; do
+for id in a/b ../x . .. '' 'a b' $'a\nb'; do
 	try "$K" run -b "$B" -- "$id"
 	[ "$rc" -ne 0 ]
 	ok $? "id $(printf %q "$id") is refused"

@@ -93,6 +93,7 @@ no_leaks() { # NAME: waits a little, since the kernel and a keeper clean up behi
 
 _cleanup() {
 	local id dir
+	eval "${at_exit:-}" # what a script started
 	[ "$_n" -ge 0 ] && {
 		for dir in "$T"/run/*/; do
 			id=$(basename "$dir")

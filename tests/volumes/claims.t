@@ -70,7 +70,7 @@ is "$out" ext4 "an ext4 is mounted in the container"
 vol list
 like "$out" "*data*InUse*" "it is in use"
 vol delete -n ns data
-like "$rc:$err" '1:*volume "ns/data" is in use by the pod*' "and cannot be deleted"
+like "$rc:$err" '1:*volume "ns/data" is in use by pod ns/web-0*' "and cannot be deleted"
 up "$TAG-2" --pod ns/web-0 --volume data:/d
 like "$rc:$err" "1:*pod ns/web-0 is running already*container \"$TAG-1\"*" "a second pod of that name is refused, the holder is named"
 up "$TAG-2" --pod ns/web-1 --volume data:/d
@@ -128,6 +128,7 @@ refused() { # NAME GLOB
 cp --sparse=always "$(image data)" "$T/image"
 restore() { cp --sparse=always "$T/image" "$(image data)"; }
 
+e2fsck -fy "$(image data)" >/dev/null 2>&1
 tune2fs -f -U 11111111-2222-4333-8444-555555555555 "$(image data)" >/dev/null 2>&1
 refused "another UUID" "*found file system \"ext4\" with UUID \"11111111-*, the record says ext4 with $(field data fsUuid)*"
 restore
@@ -144,7 +145,7 @@ up "$TAG-1" --pod ns/web-0 --volume data:/d
 like "$rc:$err" "1:*open the image: No such file*" "an image that is missing"
 mv "$(image data).away" "$(image data)"
 loop=$(losetup -f --show "$(image data)")
-refused "an image that somebody attached" "*attached to $loop by somebody else*"
+refused "an image that somebody attached" "*its image is still attached to $loop*"
 losetup -d "$loop"
 debugfs -w -R "sif <11> links_count 9" "$(image data)" >/dev/null 2>&1
 debugfs -w -R "ssv state 2" "$(image data)" >/dev/null 2>&1

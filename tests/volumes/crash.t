@@ -16,6 +16,7 @@ points=$(grep -rhoE 'ks_crash_point\("[a-z0-9-]+"\)' "$TOP"/oci "$TOP"/volumes "
 [ "$(wc -l <<<"$points")" -ge 25 ]
 ok $? "the sources have crash points"
 
+exec 2>/dev/null # the shell tells of every child that was killed
 ID=$TAG-c
 reached= # the points at which anything was stopped
 img=$KSHIM_STATE_DIR/volumes/ns/data-p-0/image
@@ -101,6 +102,21 @@ $start_cmd && $C delete --force $ID
 E
 chmod +x "$T/life"
 stop_at_each "start and delete" true "$T/life" recover_data
+
+# ---- create and start -------------------------------------------------------------------------------
+
+bundle "$T/b" '.process.args = ["sleep", "1000"] | .hostname = "p-0" | .annotations = {"dev.kshim.pod": "ns/p-0",
+	"dev.kshim.volumes": "[{\"name\":\"d\",\"persistentVolumeClaim\":{\"claimName\":\"data-p-0\"}}]",
+	"dev.kshim.volume-mounts": "{\"*\":[{\"name\":\"d\",\"mountPath\":\"/mnt\"}]}"} | .root.readonly = false'
+created() { "$C" create -b "$T/b" "$ID" >/dev/null 2>"$T/err2" </dev/null || bad "create fails"; }
+recover_start() {
+	# Whether it got to start or not: it can be started once, and not twice.
+	"$K" start "$ID"
+	"$K" start "$ID" && bad "started twice"
+	[ "$("$K" state "$ID" | jq -r .status)" = running ] || bad "it is $("$K" state "$ID" | jq -r .status)"
+	recover_data
+}
+stop_at_each "start of a created one" created "$C start $ID" recover_start
 
 # ---- a delete --------------------------------------------------------------------------------------
 

@@ -1,0 +1,175 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Attacks that runtimes fell to, one after the other. The rest of the list comes
+# with the verbs and properties that it is about.
+. "$(dirname "$0")/../lib/lib.sh"
+requires_root
+requires runc
+requires jq
+
+B=$T/b
+canary=$T/canary
+mkdir "$canary" && echo safe >"$canary/file"
+mode() { stat -c '%a %u' "$1"; }
+
+# CVE-2019-5736: the runtime's binary is written through /proc/PID/exe.
+cp "$K" "$T/kshim-copy"
+sum=$(sha256sum <"$T/kshim-copy")
+bundle "$B" '.root.readonly = false | .process.args = ["sleep", "100"]'
+# The image brings what the runtime's binary needs to run inside, and a log that never opens.
+for lib in $(ldd "$K" | grep -oE '/[^ ]+\.so[^ ]*'); do
+	mkdir -p "$B/rootfs$(dirname "$lib")" && cp -L "$lib" "$B/rootfs$lib"
+done
+mkfifo "$B/rootfs/fifo"
+cat >"$B/rootfs/attack" <<'A'
+for p in /proc/[0-9]*; do
+	case $(readlink $p/exe) in *busybox | '') continue ;; esac
+	exec 9<$p/exe && echo "caught $(readlink $p/exe)" || continue
+	kill -9 ${p#/proc/}
+	sleep 0.3
+	(printf '#!/bin/false\n' >/proc/self/fd/9) && echo OVERWRITTEN
+done
+A
+"$T/kshim-copy" run -d -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
+"$T/kshim-copy" exec -d "$TAG-1" /proc/self/exe --log /fifo frobnicate </dev/null >/dev/null 2>&1
+sleep 0.3
+"$T/kshim-copy" exec "$TAG-1" sh /attack </dev/null >"$T/attack" 2>&1
+sed 's/^/#   /' "$T/attack"
+grep -q caught "$T/attack"
+ok $? "the attack gets hold of the runtime's binary, running inside"
+is "$(sha256sum <"$T/kshim-copy")" "$sum" "but cannot overwrite it (2019-5736)"
+grep -q OVERWRITTEN "$T/attack"
+[ $? -ne 0 ]
+ok $? "nor is it told so"
+"$K" delete --force "$TAG-1"
+# The same by a command that is the runtime itself.
+bundle "$B" '.root.readonly = false | .process.args = ["/proc/self/exe", "--version"]'
+try "$T/kshim-copy" run -b "$B" "$TAG-1"
+is "$(sha256sum <"$T/kshim-copy")" "$sum" "nor by args [\"/proc/self/exe\"]"
+exe=$(bundle "$B" '.process.args = ["sleep", "9"]'; "$K" create -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1; echo "/proc/$("$K" state "$TAG-1" | jq .pid)/exe")
+(: >"$exe") 2>/dev/null
+[ $? -ne 0 ]
+ok $? "even root of the host cannot write through the exe of a created init"
+"$K" delete --force "$TAG-1"
+
+# CVE-2019-19921, 2023-27561: /proc is a link, or below one.
+for dir in proc sys; do
+	rm -rf "${B:?}/rootfs"
+	bundle "$B" '.process.args = ["true"] | .root.readonly = false'
+	mv "$B/rootfs/$dir" "$B/rootfs/real" && ln -s real "$B/rootfs/$dir"
+	try "$K" run -b "$B" "$TAG-1"
+	like "$rc:$err" '1:*must be mounted on an ordinary directory*' "/$dir that is a link is refused (2019-19921)"
+done
+rm -rf "${B:?}/rootfs"
+
+# CVE-2026-41579, 2021-30465: mount points and /dev are links to the host.
+bundle "$B" "del(.mounts[] | select(.destination | startswith(\"/dev\"))) | .root.readonly = false | .process.args = [\"ls\", \"/dev/null\"]"
+rm -r "$B/rootfs/dev" && ln -s "$canary" "$B/rootfs/dev"
+try "$K" run -b "$B" "$TAG-1"
+is "$(ls "$canary")" file "an image whose /dev is a link gets its devices inside itself"
+rm -rf "${B:?}/rootfs"
+bundle "$B" '.mounts += [{destination: "/link/sub", type: "tmpfs", source: "tmpfs"}, {destination: "/up/x", type: "tmpfs", source: "tmpfs"}] | .root.readonly = false | .process.args = ["true"]'
+mkdir "$B/rootfs$canary" -p
+ln -s "$canary" "$B/rootfs/link"
+ln -s ../../../../../../.. "$B/rootfs/up"
+try "$K" run -b "$B" "$TAG-1"
+is "$rc:$(ls "$canary")" "0:file" "links at mount points lead inside the root (2021-30465)"
+[ ! -e /x ]
+ok $? "also when they go up"
+rm -rf "${B:?}/rootfs"
+
+# CVE-2021-30465 as a race: a directory and a link change places all the time.
+bundle "$B" '.mounts += [{destination: "/race/data", type: "tmpfs", source: "tmpfs", options: ["size=1m"]}] | .root.readonly = false | .process.args = ["true"]'
+mkdir -p "$B/rootfs/race" "$B/rootfs/other"
+ln -s / "$B/rootfs/race-link"
+cat >"$T/swap.pl" <<'P'
+# renameat2(RENAME_EXCHANGE) as fast as it goes
+chdir shift; my $end = time + 3;
+my ($one, $two) = ("race", "race-link");
+while (time < $end) { syscall(316, -100, $one, -100, $two, 2) for 1 .. 1000 }
+P
+perl "$T/swap.pl" "$B/rootfs" &
+before=$(wc -l </proc/self/mounts)
+for i in $(seq 40); do "$K" run -b "$B" "$TAG-1"; done >/dev/null 2>&1 </dev/null
+wait
+is "$(wc -l </proc/self/mounts):$(ls -d /data 2>/dev/null)" "$before:" "a racing link does not lead a mount out"
+rm -rf "${B:?}/rootfs"
+
+# CVE-2024-21626: a working directory behind a descriptor that leaked.
+for fd in 3 4 5 6 7 8 9 10 11 12; do
+	bundle "$B" ".process.cwd = \"/proc/self/fd/$fd\" | .process.args = [\"pwd\"]"
+	try "$K" run -b "$B" "$TAG-1"
+	[ "$rc" -ne 0 ] || { echo "#   fd $fd: $out"; break; }
+done
+[ "$rc" -ne 0 ]
+ok $? "cwd /proc/self/fd/N leads nowhere (2024-21626)"
+bundle "$B" '.process.args = ["sleep", "100"]'
+"$K" run -d -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
+for fd in 3 4 5 6 7 8 9 10 11 12; do
+	try "$K" exec --cwd "/proc/self/fd/$fd" "$TAG-1" ls
+	[ "$rc" -ne 0 ] || break
+done
+[ "$rc" -ne 0 ]
+ok $? "nor with exec"
+"$K" delete --force "$TAG-1"
+
+# CVE-2025-31133, -52565: /dev/null, /dev/console that the image placed.
+bundle "$B" "del(.mounts[] | select(.destination == \"/dev\")) | .process.terminal = false | .root.readonly = false | .process.args = [\"sh\", \"-c\", \"cat /proc/timer_list | wc -c; ls -l /dev/null\"]"
+ln -s "$canary/file" "$B/rootfs/dev/null"
+try "$K" run -b "$B" "$TAG-1"
+is "$(cat "$canary/file")" safe "is not what masked paths are bound to (2025-31133)"
+rm -rf "${B:?}/rootfs"
+bundle "$B" '.root.readonly = false | .linux.maskedPaths += ["/masked"] | .process.args = ["sh", "-c", "cat /masked/x /masked; echo x >/masked; ls -A / | grep -c canary"]'
+ln -s "$canary/file" "$B/rootfs/masked"
+try "$K" run -b "$B" "$TAG-1"
+is "$(cat "$canary/file")" safe "a masked path that is a link"
+rm -rf "${B:?}/rootfs"
+
+# CVE-2022-29162: no capability is inheritable, of run and of exec.
+bundle "$B" '.process.args = ["sleep", "100"]'
+"$K" run -d -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
+is "$("$K" exec "$TAG-1" grep -c -E 'Cap(Inh|Amb):.0000000000000000' /proc/self/status)" 2 "exec: nothing inheritable or ambient (2022-29162)"
+is "$("$K" exec "$TAG-1" grep -c -E 'Cap(Inh|Amb):.0000000000000000' /proc/1/status)" 2 "run: neither"
+is "$("$K" exec --user 1000:1000 "$TAG-1" grep -E 'Cap(Eff|Prm)' /proc/self/status | grep -c 0000000000000000)" 2 "another user has no capabilities"
+is "$("$K" exec "$TAG-1" grep Groups /proc/self/status | tr -d ' \t')" "Groups:" "no group of the caller is left"
+
+# CVE-2016-9962: what enters cannot be traced or read by what is inside.
+bundle "$T/b2" '.process.args = ["sleep", "100"]'
+is "$("$K" exec "$TAG-1" sh -c 'ls /proc/1/fd >/dev/null && for f in /proc/1/fd/*; do readlink $f; done | grep -c -E "run|state"')" 0 "init holds no descriptor of the host"
+"$K" delete --force "$TAG-1"
+
+# CVE-2026-30892: users are read whole or not at all.
+bundle "$B" '.process.args = ["sleep", "100"]'
+"$K" run -d -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
+for u in 1000x 1000: :5 -1 0x0 4294967295 4294967296 ' 0' 1000:5:6 18446744073709551616; do
+	try "$K" exec --user "$u" "$TAG-1" id
+	[ "$rc" = 255 ]
+	ok $? "exec --user '$u' is refused (2026-30892, 2024-40635)"
+done
+"$K" delete --force "$TAG-1"
+
+# A container that fills /etc/passwd, or makes it a FIFO, does not hang or break exec.
+bundle "$B" '.process.env = ["PATH=/bin"] | .root.readonly = false | .process.args = ["sleep", "100"]'
+rm "$B/rootfs/etc/passwd" && mkfifo "$B/rootfs/etc/passwd"
+try timeout 10 "$K" run -d -b "$B" "$TAG-1"
+is "$rc" 0 "an /etc/passwd that is a FIFO"
+rm "$B/rootfs/etc/passwd"
+head -c 3000000 /dev/zero | tr '\0' 'x' >"$B/rootfs/etc/passwd"
+try timeout 10 "$K" exec "$TAG-1" sh -c 'echo $HOME'
+is "$rc:$out" "0:/" "one of 3 MB without a line end"
+"$K" delete --force "$TAG-1"
+rm -rf "${B:?}/rootfs"
+
+msgmax=$(cat /proc/sys/kernel/msgmax)
+# CVE-2025-52881: sysctls go to a procfs that is the container's, whatever stands at /proc.
+bundle "$B" '.linux.sysctl = {"kernel.msgmax": "4099"} | .mounts = [.mounts[] | select(.destination != "/proc")] + [{destination: "/proc", type: "tmpfs", source: "tmpfs"}] | .root.readonly = false | .process.args = ["sh", "-c", "ls /proc"] | .linux.maskedPaths = [] | .linux.readonlyPaths = []'
+try "$K" run -b "$B" "$TAG-1"
+is "$rc:$out" "0:" "a sysctl is not written into a fake /proc (2025-52881)"
+is "$(cat /proc/sys/kernel/msgmax)" "$msgmax" "and not to the host"
+
+# The state directories are root's alone.
+"$K" volume create -n ns v --size 16Mi && "$K" volume delete -n ns v
+is "$(mode "$KSHIM_ROOT")" "700 0" "the runtime root is 0700 (2024-25621)"
+is "$(mode "$KSHIM_STATE_DIR")" "700 0" "so is the state directory"
+
+no_leaks
