@@ -8,8 +8,10 @@ struct volume_opts {
 	const char *ns, *size, *fs, *fsck, *format;
 };
 
-#define O(kind, member, name, letter, arg, help) \
-	{ name, letter, kind, offsetof(struct volume_opts, member), arg, help }
+#define O(kind, member, name, letter, arg, help)                                    \
+	{                                                                           \
+		name, letter, kind, offsetof(struct volume_opts, member), arg, help \
+	}
 #define NAMESPACE O(KS_OPT_STR, ns, "namespace", 'n', "NAMESPACE", "namespace (default)")
 #define FORMAT	  O(KS_OPT_STR, format, "format", 'f', "table|json", "how to print (table)")
 
@@ -46,7 +48,9 @@ static int verb_volume_create(struct ks_cli *cli, const void *opts, const struct
 			      struct ks_err *err)
 {
 	const struct volume_opts *o = opts;
-	struct ks_volume_params p = { .ns = namespace_of(o), .claim = args->v[0], .fs_type = o->fs };
+	struct ks_volume_params p = { .ns = namespace_of(o),
+				      .claim = args->v[0],
+				      .fs_type = o->fs };
 	struct ks_store store;
 	struct ks_volume v;
 	int64_t size;

@@ -13,8 +13,10 @@
 
 #include "front.h"
 
-#define O(kind, member, name, letter, arg, help) \
-	{ name, letter, kind, offsetof(struct ks_cli, member), arg, help }
+#define O(kind, member, name, letter, arg, help)                               \
+	{                                                                      \
+		name, letter, kind, offsetof(struct ks_cli, member), arg, help \
+	}
 
 static const struct ks_option global_options[] = {
 	O(KS_OPT_STR, root, "root", 0, "DIR", "runtime root (/run/kshim, $KSHIM_ROOT)"),

@@ -57,19 +57,19 @@ static int storage_plan(void *data, struct ks_arena *a, const struct ks_spec *s,
 }
 
 static int storage_up(void *data, struct ks_arena *a, const char *ref, const char *id,
-		      struct ks_mount_request **ret, size_t *ret_n, const char **ret_hostname,
-		      struct ks_err *err)
+		      struct ks_mount_requests *ret, struct ks_err *err)
 {
 	struct ks_front *f = data;
+	const struct ks_pod_who who = { .uid = ref, .id = id, .fresh = f->fresh };
 	ks_auto_fd int root = -EBADF;
 	struct ks_store store;
 	int r = ks_front_open(f->cli, &store, &root, err);
 
 	if (r < 0)
 		return r;
-	struct ks_pod_ctx ctx = { .store = &store, .root_fd = root };
+	const struct ks_pod_ctx ctx = { .store = &store, .root_fd = root };
 
-	r = ks_pod_up(a, &ctx, &f->pod, ref, f->fresh, id, ret, ret_n, ret_hostname, err);
+	r = ks_pod_up(a, &ctx, &f->pod, &who, ret, err);
 	ks_store_close(&store);
 	return r;
 }

@@ -100,8 +100,8 @@ int ks_claim_gc(struct ks_store *s, struct ks_gc *gc, struct ks_err *err)
 		if (!v->attached_uid || ks_volume_in_use(s, v->ns, v->claim))
 			continue;
 		if (ks_claim_lock(gc->arena, s, v->ns, v->claim, 0, &lock, &why) == 0)
-			ks_gc_note(gc, true, "volume \"%s/%s\": freed from the pod with uid %s", v->ns,
-				   v->claim, v->attached_uid);
+			ks_gc_note(gc, true, "volume \"%s/%s\": freed from the pod with uid %s",
+				   v->ns, v->claim, v->attached_uid);
 		else
 			ks_gc_note(gc, false, "%s", why.msg);
 	}

@@ -36,8 +36,7 @@ int ks_fs_probe(int fd, const char *name, struct ks_fs_info *ret, struct ks_err 
 	if (!pr)
 		return ks_err_oom(err);
 	*ret = (struct ks_fs_info){ 0 };
-	if (blkid_probe_set_device(pr, fd, 0, 0) < 0 ||
-	    blkid_probe_enable_superblocks(pr, 1) < 0 ||
+	if (blkid_probe_set_device(pr, fd, 0, 0) < 0 || blkid_probe_enable_superblocks(pr, 1) < 0 ||
 	    blkid_probe_set_superblocks_flags(pr, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID) < 0) {
 		blkid_free_probe(pr);
 		return ks_err_kind(err, KS_ERR_INTERNAL, "cannot probe %s", name);
@@ -78,21 +77,25 @@ static char *arg(const char *s)
 	return (char *)(uintptr_t)s; /* argv is not const, and not written to */
 }
 
-int ks_fs_make(struct ks_arena *a, const char *path, const char *type, const char *uuid,
+int ks_fs_make(struct ks_arena *a, int image_fd, const char *type, const char *uuid, int lock_fd,
 	       struct ks_err *err)
 {
+	const int keep[] = { image_fd, lock_fd, -1 };
+	const char *path = ks_arena_printf(a, "/proc/self/fd/%d", image_fd);
 	const char *xfs_uuid = ks_arena_printf(a, "uuid=%s", uuid);
-	/* -m0: the reserve of a root file system is of no use to a database. */
-	char *ext4[] = { arg("mkfs.ext4"), arg("-q"), arg("-F"),  arg("-m0"), arg("-U"),
-			 arg(uuid),	   arg("-E"), arg("lazy_itable_init=1,lazy_journal_init=1"),
-			 arg(path),	   NULL };
-	char *xfs[] = { arg("mkfs.xfs"), arg("-q"), arg("-f"), arg("-m"), arg(xfs_uuid),
-			arg(path),	 NULL };
-	struct ks_tool t;
 
-	if (!xfs_uuid)
+	if (!xfs_uuid || !path)
 		return ks_err_oom(err);
-	int r = ks_tool_run(a, ks_streq(type, "xfs") ? xfs : ext4, &t, err);
+	/* -m0: the reserve of a root file system is of no use to a database. */
+	char *ext4[] = { arg("mkfs.ext4"), arg("-q"),
+			 arg("-F"),	   arg("-m0"),
+			 arg("-U"),	   arg(uuid),
+			 arg("-E"),	   arg("lazy_itable_init=1,lazy_journal_init=1"),
+			 arg(path),	   NULL };
+	char *xfs[] = { arg("mkfs.xfs"), arg("-q"), arg("-f"), arg("-m"),
+			arg(xfs_uuid),	 arg(path), NULL };
+	struct ks_tool t;
+	int r = ks_tool_run(a, ks_streq(type, "xfs") ? xfs : ext4, keep, &t, err);
 
 	if (r < 0)
 		return r;
@@ -103,32 +106,32 @@ int ks_fs_make(struct ks_arena *a, const char *path, const char *type, const cha
 }
 
 /* e2fsck(8): 1 corrected, 2 corrected and reboot, 4 left uncorrected, 8 and above: did not work. */
-static int check_ext4(struct ks_arena *a, const char *dev, int policy, struct ks_err *err)
+static int check_ext4(struct ks_arena *a, const char *dev, int policy, const int *keep,
+		      struct ks_err *err)
 {
 	char *argv[] = { arg("e2fsck"), arg(policy == KS_FSCK_REPAIR ? "-p" : "-n"), arg(dev),
 			 NULL };
 	struct ks_tool t;
-	int r = ks_tool_run(a, argv, &t, err);
+	int r = ks_tool_run(a, argv, keep, &t, err);
 
 	if (r < 0)
 		return r;
 	if ((t.status & ~3) == 0)
 		return 0;
-	return ks_err_kind(err, KS_ERR_INVALID,
-			   "file system errors that e2fsck %s (status %d): %s",
-			   t.status & 4 ? "does not repair by itself" : "could not check",
-			   t.status, last_line(t.output));
+	return ks_err_kind(err, KS_ERR_INVALID, "file system errors that e2fsck %s (status %d): %s",
+			   t.status & 4 ? "does not repair by itself" : "could not check", t.status,
+			   last_line(t.output));
 }
 
 /*
  * A dirty log is replayed by the mount; xfs_repair -n then reads what the log
  * has not reached yet and may report it. It says so, and that is no error.
  */
-static int check_xfs(struct ks_arena *a, const char *dev, struct ks_err *err)
+static int check_xfs(struct ks_arena *a, const char *dev, const int *keep, struct ks_err *err)
 {
 	char *argv[] = { arg("xfs_repair"), arg("-n"), arg(dev), NULL };
 	struct ks_tool t;
-	int r = ks_tool_run(a, argv, &t, err);
+	int r = ks_tool_run(a, argv, keep, &t, err);
 
 	if (r < 0)
 		return r;
@@ -138,10 +141,13 @@ static int check_xfs(struct ks_arena *a, const char *dev, struct ks_err *err)
 			   last_line(t.output));
 }
 
-int ks_fs_check(struct ks_arena *a, const char *dev, const char *type, int policy,
+int ks_fs_check(struct ks_arena *a, const char *dev, const char *type, int policy, int lock_fd,
 		struct ks_err *err)
 {
-	return ks_streq(type, "xfs") ? check_xfs(a, dev, err) : check_ext4(a, dev, policy, err);
+	const int keep[] = { lock_fd, -1 };
+
+	return ks_streq(type, "xfs") ? check_xfs(a, dev, keep, err) :
+				       check_ext4(a, dev, policy, keep, err);
 }
 
 static int configure(int loop, int image_fd, const char *name)
@@ -202,11 +208,12 @@ static int compare_loop(const char *path, const struct stat *image, struct ks_er
 		return ks_err_set(err, -errno, "cannot tell what is attached to %s", path);
 	if (ioctl(fd, LOOP_GET_STATUS64, &info) < 0)
 		/* It was cleared just now. */
-		return errno == ENXIO ? 0 :
-					ks_err_set(err, -errno, "cannot tell what is attached to %s",
-						   path);
-	return info.lo_device == image->st_dev && info.lo_inode == image->st_ino ? KS_LOOPDEV_FOUND :
-										     0;
+		return errno == ENXIO ?
+			       0 :
+			       ks_err_set(err, -errno, "cannot tell what is attached to %s", path);
+	return info.lo_device == image->st_dev && info.lo_inode == image->st_ino ?
+		       KS_LOOPDEV_FOUND :
+		       0;
 }
 
 int ks_loopdev_find(int image_fd, char path[static 32], struct ks_err *err)

@@ -16,12 +16,17 @@ bool ks_fs_known(const char *type);
 /* What libblkid reads from a device or file; two signatures at once are an error. */
 int ks_fs_probe(int fd, const char *name, struct ks_fs_info *ret, struct ks_err *err);
 
-/* mkfs with a UUID. The one place that formats; called by ks_volume_create() alone. */
-int ks_fs_make(struct ks_arena *a, const char *path, const char *type, const char *uuid,
+/*
+ * mkfs with a UUID, of the file that is open and no other that may have its
+ * name by then. The one place that formats; called by ks_volume_create() alone.
+ * @lock_fd: is held for as long as the tool runs, even if we are killed; or -1.
+ */
+int ks_fs_make(struct ks_arena *a, int image_fd, const char *type, const char *uuid, int lock_fd,
 	       struct ks_err *err);
 
-/* Checks before a mount, by the tool of the type; its exit code is a bitmask. */
-int ks_fs_check(struct ks_arena *a, const char *dev, const char *type, int policy,
+/* Checks before a mount, by the tool of the type; its exit code is a bitmask. @lock_fd: as above.
+ */
+int ks_fs_check(struct ks_arena *a, const char *dev, const char *type, int policy, int lock_fd,
 		struct ks_err *err);
 
 struct ks_loopdev {

@@ -66,7 +66,7 @@ int ks_identity_load(struct ks_arena *a, struct ks_store *s, const char *ns, con
 	struct ks_identity id = { 0 };
 	char file[NAME_MAX + 1];
 	ks_auto_fd int dir = -EBADF;
-	struct ks_record rec;
+	struct ks_record rec = { 0 };
 	int r = ks_check_names(ns, name, "pod", err);
 
 	if (r < 0)
@@ -225,8 +225,7 @@ int ks_identity_list(struct ks_arena *a, struct ks_store *s, struct ks_identitie
 
 		ks_fmt(path, sizeof(path), "identities/%s", spaces.v[i]);
 		r = ks_store_list(a, s, path, &names, err);
-		struct ks_identity *v =
-			KS_ARENA_NEWV(a, struct ks_identity, ret->n + names.n + 1);
+		struct ks_identity *v = KS_ARENA_NEWV(a, struct ks_identity, ret->n + names.n + 1);
 
 		if (!v)
 			return ks_err_oom(err);
@@ -252,7 +251,7 @@ int ks_identity_forget(struct ks_arena *a, struct ks_store *s, const char *ns, c
 	ks_auto_fd int lock = -EBADF;
 	ks_auto_fd int dir = -EBADF;
 	char file[NAME_MAX + 1];
-	struct ks_identity id;
+	struct ks_identity id = { 0 };
 	int r = ks_check_names(ns, name, "pod", err);
 
 	if (r == 0)

@@ -14,9 +14,9 @@
 
 #include "keeper.h"
 
-#define REPLY_S 60 /* giving up waits for processes that are about to be gone */
+#define REPLY_S	 60    /* giving up waits for processes that are about to be gone */
 #define START_MS 60000 /* for another caller that starts the same pod */
-#define KEPT_MS 5000 /* between a keeper's last word and its locks */
+#define KEPT_MS	 5000  /* between a keeper's last word and its locks */
 
 static int connect_keeper(const struct ks_pod_ctx *ctx, const char *uid, int *ret)
 {
@@ -26,7 +26,8 @@ static int connect_keeper(const struct ks_pod_ctx *ctx, const char *uid, int *re
 	ks_auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	ks_fmt(path, sizeof(path), "pods/%s", uid);
-	ks_auto_fd int dir = openat(ctx->root_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	ks_auto_fd int dir =
+		openat(ctx->root_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (sock < 0 || dir < 0)
 		return -errno;
@@ -163,14 +164,14 @@ static int publish(const struct ks_pod_ctx *ctx, const char *uid, const struct k
 }
 
 /* -EALREADY: another caller is at the start of this very pod; it may take a file system check. */
-static int join_or_start(const struct ks_pod_ctx *ctx, const struct ks_pod_spec *p, const char *uid,
-			 bool fresh, const char *id, struct ks_keeper_reply *reply,
+static int join_or_start(const struct ks_pod_ctx *ctx, const struct ks_pod_spec *p,
+			 const struct ks_pod_who *who, struct ks_keeper_reply *reply,
 			 struct ks_err *err)
 {
 	for (unsigned int waited_ms = 0;; waited_ms += 20) {
-		bool joins = !fresh && ks_pod_is_up(ctx, uid);
-		int r = joins ? join(ctx, p, uid, id, reply, err) :
-				start_keeper(ctx, p, uid, id, reply, err);
+		bool joins = !who->fresh && ks_pod_is_up(ctx, who->uid);
+		int r = joins ? join(ctx, p, who->uid, who->id, reply, err) :
+				start_keeper(ctx, p, who->uid, who->id, reply, err);
 		/* Its keeper went between our two steps. */
 		bool gone = joins && r == -ENOTCONN;
 
@@ -181,23 +182,21 @@ static int join_or_start(const struct ks_pod_ctx *ctx, const struct ks_pod_spec 
 }
 
 int ks_pod_up(struct ks_arena *a, const struct ks_pod_ctx *ctx, const struct ks_pod_spec *p,
-	      const char *uid, bool fresh, const char *id, struct ks_mount_request **ret,
-	      size_t *ret_n, const char **ret_hostname, struct ks_err *err)
+	      const struct ks_pod_who *who, struct ks_mount_requests *ret, struct ks_err *err)
 {
 	struct ks_keeper_reply reply = { 0 };
-	struct ks_mount_request *v = KS_ARENA_NEWV(a, struct ks_mount_request, p->n_mounts + 1);
 
-	if (!v)
+	ret->v = KS_ARENA_NEWV(a, struct ks_mount_request, p->n_mounts);
+	if (!ret->v)
 		return ks_err_oom(err);
-	int r = join_or_start(ctx, p, uid, fresh, id, &reply, err);
+	int r = join_or_start(ctx, p, who, &reply, err);
 
 	if (r < 0)
 		return r;
-	*ret_hostname = p->name ? ks_arena_strdup(a, reply.hostname) : NULL;
-	*ret = v;
+	ret->hostname = p->name ? ks_arena_strdup(a, reply.hostname) : NULL;
 	for (size_t i = 0; i < p->n_mounts && r == 0; i++) {
-		r = publish(ctx, uid, &p->mounts[i], id, &v[i], err);
-		*ret_n += r == 0;
+		r = publish(ctx, who->uid, &p->mounts[i], who->id, &ret->v[i], err);
+		ret->n += r == 0;
 	}
 	return r;
 }
@@ -231,17 +230,18 @@ static void name_holders(struct ks_err *err)
 	ks_fmt(err->msg + n, sizeof(err->msg) - n, ": in use by %s", who);
 }
 
-/* The directory of a dead keeper's socket; it may be gone already. */
-static void remove_run_dir(const struct ks_pod_ctx *ctx, const char *uid)
+bool ks_pod_remove_run_dir(const struct ks_pod_ctx *ctx, const char *uid)
 {
 	char path[PATH_MAX];
-	bool gone;
 
 	ks_fmt(path, sizeof(path), "pods/%s/keeper.sock", uid);
-	gone = unlinkat(ctx->root_fd, path, 0) == 0 || errno == ENOENT;
+	if (unlinkat(ctx->root_fd, path, 0) < 0 && errno != ENOENT)
+		return false;
 	ks_fmt(path, sizeof(path), "pods/%s", uid);
-	if (gone && unlinkat(ctx->root_fd, path, AT_REMOVEDIR) == 0)
-		(void)unlinkat(ctx->root_fd, "pods", AT_REMOVEDIR);
+	if (unlinkat(ctx->root_fd, path, AT_REMOVEDIR) < 0)
+		return false;
+	(void)unlinkat(ctx->root_fd, "pods", AT_REMOVEDIR); /* when it was the last */
+	return true;
 }
 
 int ks_pod_down(const struct ks_pod_ctx *ctx, const char *uid, const char *id, struct ks_err *err)
@@ -278,7 +278,7 @@ int ks_pod_down(const struct ks_pod_ctx *ctx, const char *uid, const char *id, s
 	/* Containers that still live keep the pod; the last one recovers it. */
 	if (r == KS_POD_ALIVE)
 		return 0;
-	remove_run_dir(ctx, uid);
+	(void)ks_pod_remove_run_dir(ctx, uid);
 	/* The pod is down; what of its trash cannot be deleted now is left to `kshim gc`. */
 	(void)ks_trash_purge(ctx->store, NULL, NULL);
 	return 0;

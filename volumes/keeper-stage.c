@@ -25,8 +25,8 @@
 
 #define DETACH_MS 10000
 
-static int load_or_create(struct ks_keeper *k, const struct ks_pod_volume *pv, struct ks_volume *v,
-			  struct ks_err *err)
+static int load_or_create(struct ks_keeper *k, const struct ks_pod_volume *pv, int lock_fd,
+			  struct ks_volume *v, struct ks_err *err)
 {
 	struct ks_volume_params params = { .ns = k->pod.ns,
 					   .claim = pv->claim,
@@ -35,7 +35,7 @@ static int load_or_create(struct ks_keeper *k, const struct ks_pod_volume *pv, s
 	int r = ks_volume_load(&k->arena, k->store, k->pod.ns, pv->claim, v, err);
 
 	if (r == -ENOENT && pv->size_bytes) {
-		r = ks_volume_create_locked(&k->arena, k->store, &params, v, err);
+		r = ks_volume_create_locked(&k->arena, k->store, &params, lock_fd, v, err);
 		if (r == 0) /* with its generation */
 			r = ks_volume_load(&k->arena, k->store, k->pod.ns, pv->claim, v, err);
 	}
@@ -64,7 +64,7 @@ static int open_image(int dir, const struct ks_volume *v, int *ret, struct ks_er
 static int check_superblock(const struct ks_volume *v, const struct ks_loopdev *loop,
 			    struct ks_err *err)
 {
-	struct ks_fs_info info;
+	struct ks_fs_info info = { 0 };
 	int r = ks_fs_probe(loop->fd, loop->path, &info, err);
 
 	if (r < 0)
@@ -104,7 +104,7 @@ static int attach(struct ks_keeper *k, struct ks_staged *s, struct ks_volume *v,
 		r = ks_err_kind(err, KS_ERR_BUSY, "%s is in use", s->loop.path);
 	/* A volume that is mounted read-only too: after a crash its journal is to be replayed. */
 	if (r == 0)
-		r = ks_fs_check(&k->arena, s->loop.path, v->fs_type, v->fsck, err);
+		r = ks_fs_check(&k->arena, s->loop.path, v->fs_type, v->fsck, s->lock_fd, err);
 	ks_crash_point("volume-checked");
 	return r;
 }
@@ -128,7 +128,7 @@ static int stage_claim(struct ks_keeper *k, struct ks_staged *s, struct ks_err *
 	int r = ks_claim_lock(&k->arena, k->store, k->pod.ns, s->v->claim, 0, &s->lock_fd, err);
 
 	if (r == 0)
-		r = load_or_create(k, s->v, &v, err);
+		r = load_or_create(k, s->v, s->lock_fd, &v, err);
 	if (r < 0)
 		return r;
 	bool ro = all_readonly(k, s->v->claim);
@@ -159,7 +159,8 @@ static int stage_memory(struct ks_staged *s, struct ks_err *err)
 
 	if (s->v->size_bytes)
 		ks_fmt(size, sizeof(size), ",size=%llu", (unsigned long long)s->v->size_bytes);
-	/* What is in memory should not reach a disk by swap; kernels before 6.4 cannot promise it. */
+	/* What is in memory should not reach a disk by swap; kernels before 6.4 cannot promise it.
+	 */
 	ks_fmt(data, sizeof(data), "mode=%o%s,noswap", s->v->mode, size);
 	if (ks_mount_new("tmpfs", "tmpfs", data, attr, &s->mount_fd, &first) == 0)
 		return 0;
@@ -234,7 +235,8 @@ static int enter_own_tree(struct ks_keeper *k, struct ks_err *err)
 		return r;
 	if (fchdir(tree) < 0 || ks_sys_pivot_root(".", ".") < 0)
 		return ks_err_set(err, -errno, "enter the keeper's tree");
-	/* Copies of the host's mounts that this namespace was born with; no volume is among them. */
+	/* Copies of the host's mounts that this namespace was born with; no volume is among them.
+	 */
 	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return ks_err_set(err, -errno, "leave the host's tree");
 	return 0;

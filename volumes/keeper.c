@@ -40,8 +40,9 @@ void ks_pod_describe(struct ks_store *s, const char *uid, char *buf, size_t size
 		return;
 	}
 	const struct ks_pod_container *c = p.containers.v;
-	size_t n = ks_fmt(buf, size, *p.name ? "pod %s/%s (uid %s)" : "a pod of namespace %s%s (uid %s)",
-			  p.ns, p.name, uid);
+	size_t n = ks_fmt(buf, size,
+			  *p.name ? "pod %s/%s (uid %s)" : "a pod of namespace %s%s (uid %s)", p.ns,
+			  p.name, uid);
 
 	if (p.containers.n && c->pid.set)
 		ks_fmt(buf + n, size - n, ", container \"%s\" (pid %llu)", c->id,
@@ -53,7 +54,9 @@ void ks_pod_describe(struct ks_store *s, const char *uid, char *buf, size_t size
 /* Nothing of the caller stays: no terminal, no pipe that somebody reads to its end, no lock. */
 static int become_daemon(const struct ks_pod_ctx *ctx, int sock, struct ks_err *err)
 {
-	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2 };
+	static const int ignored[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2
+	};
 	int keep[] = { sock, ctx->store->fd, ctx->store->locks_fd, ctx->root_fd };
 	sigset_t none;
 	int r = ks_fd_stdio_null();
@@ -327,8 +330,7 @@ static bool allowed(int sock)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-	       peer.uid == geteuid();
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
 static int on_connect(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct ks_err *err)

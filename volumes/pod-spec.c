@@ -165,8 +165,8 @@ static int read_annotation(struct ks_arena *a, const struct ks_map *m, const cha
 		return ks_err_prefix(err, r, "annotation");
 	ks_json_enter(&ret->ctx, key, 0);
 	if (root->type != type)
-		return ks_json_fail(&ret->ctx, NULL, "expected %s, got %s",
-				    ks_json_type_name(type), ks_json_type_name(root->type));
+		return ks_json_fail(&ret->ctx, NULL, "expected %s, got %s", ks_json_type_name(type),
+				    ks_json_type_name(root->type));
 	ret->root = root;
 	return 0;
 }
@@ -266,8 +266,7 @@ static int check_template(struct ks_json_ctx *ctx, const struct claim_template *
 	if (!ks_str_empty(t->volume_mode) && !ks_streq(t->volume_mode, "Filesystem"))
 		return ks_json_fail(ctx, "spec.volumeMode", "only Filesystem is supported");
 	if (!p->name && !ks_map_get(&t->annotations, "dev.kshim.claim-name"))
-		return ks_json_fail(ctx, NULL,
-				    "a claim template needs a pod name (dev.kshim.pod)");
+		return ks_json_fail(ctx, NULL, "a claim template needs a pod name (dev.kshim.pod)");
 	return 0;
 }
 
@@ -354,8 +353,8 @@ static int add_mount(struct ks_json_ctx *ctx, const struct ks_json *j, struct ks
 		return ks_json_fail(ctx, "mountPath", "\"%.*s\" is not an absolute path", 128,
 				    in.path);
 	if (in.sub_path && (bad_sub_path(in.sub_path) || strlen(in.sub_path) > 1000))
-		return ks_json_fail(ctx, "subPath", "\"%.*s\" must be relative, without \"..\"", 128,
-				    in.sub_path);
+		return ks_json_fail(ctx, "subPath", "\"%.*s\" must be relative, without \"..\"",
+				    128, in.sub_path);
 	if (!ks_str_empty(in.propagation) && !ks_streq(in.propagation, "None"))
 		return ks_err_kind(ctx->err, KS_ERR_UNSUPPORTED,
 				   "%s.mountPropagation: only None is supported", ctx->path);
@@ -407,16 +406,18 @@ static int read_engine_key(const struct ks_map *m, struct ks_pod_spec *p, struct
 	const struct engine *e = find_engine(m);
 
 	if (!e)
-		return ks_err_kind(err, KS_ERR_DENIED,
-				   "there are io.kubernetes annotations, but none that names the pod");
+		return ks_err_kind(
+			err, KS_ERR_DENIED,
+			"there are io.kubernetes annotations, but none that names the pod");
 	p->ns = ks_map_get(m, e->ns);
 	p->name = ks_map_get(m, e->name);
 	p->uid = ks_map_get(m, e->uid);
 	if (ks_map_get(m, "dev.kshim.pod") || ks_map_get(m, "dev.kshim.pod-uid"))
-		return ks_err_kind(err, KS_ERR_DENIED,
-				   "annotations dev.kshim.pod and dev.kshim.pod-uid are not allowed "
-				   "in Kubernetes: the pod is %.*s/%.*s",
-				   80, p->ns, 200, p->name);
+		return ks_err_kind(
+			err, KS_ERR_DENIED,
+			"annotations dev.kshim.pod and dev.kshim.pod-uid are not allowed "
+			"in Kubernetes: the pod is %.*s/%.*s",
+			80, p->ns, 200, p->name);
 	return 0;
 }
 
@@ -454,8 +455,7 @@ int ks_pod_parse(struct ks_arena *a, const struct ks_map *annotations, const cha
 		 const char *hostname, struct ks_pod_spec *ret, struct ks_err *err)
 {
 	static const char *const keys[] = { "dev.kshim.pod", "dev.kshim.pod-uid",
-					    "dev.kshim.volumes",
-					    "dev.kshim.volume-claim-templates",
+					    "dev.kshim.volumes", "dev.kshim.volume-claim-templates",
 					    "dev.kshim.volume-mounts" };
 	const struct engine *engine = find_engine(annotations);
 	const char *container = engine ? ks_map_get(annotations, engine->container) : NULL;

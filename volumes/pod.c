@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pod.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -11,6 +12,9 @@
 #include <kshim/lock.h>
 #include <kshim/process.h>
 #include <kshim/record.h>
+#include <kshim/state.h>
+
+#define LOOK_MS 200 /* how long `kshim gc` looks at a directory without a record, at most */
 
 static const struct ks_json_field container_fields[] = {
 	KS_STR(struct ks_pod_container, id, "id", KS_FIELD_REQUIRED),
@@ -26,8 +30,7 @@ static const struct ks_json_field fields[] = {
 	KS_STR(struct ks_pod, name, "name", KS_FIELD_REQUIRED),
 	KS_STR(struct ks_pod, boot_id, "bootId", KS_FIELD_REQUIRED),
 	KS_STRV(struct ks_pod, claims, "claims", KS_FIELD_REQUIRED),
-	KS_LIST(struct ks_pod, containers, struct ks_pod_container, "containers",
-		container_fields),
+	KS_LIST(struct ks_pod, containers, struct ks_pod_container, "containers", container_fields),
 	KS_END,
 };
 
@@ -49,9 +52,11 @@ int ks_pod_lock(struct ks_store *s, const char *uid, bool make, int *ret_dir, in
 		ks_auto_fd int lock = -EBADF;
 		int r = ks_pod_open_dir(s, uid, make, &dir, err);
 
+		if (r == -ENOENT && make)
+			continue;
 		if (r < 0)
 			return r;
-		r = ks_lock_open(dir, "lock", 0, &lock, err);
+		r = ks_lock_open(dir, "lock", make ? LOOK_MS : 0, &lock, err);
 		/* Removed between our two steps. */
 		if (r == -ENOENT)
 			continue;
@@ -116,7 +121,7 @@ int ks_pod_save(int dirfd, struct ks_pod *p, struct ks_err *err)
 int ks_pod_load(struct ks_arena *a, int dirfd, struct ks_pod *ret, struct ks_err *err)
 {
 	struct ks_json_ctx ctx = { .arena = a, .err = err };
-	struct ks_record rec;
+	struct ks_record rec = { 0 };
 	struct ks_pod p = { 0 };
 	int r = ks_record_read(a, dirfd, KS_POD_RECORD, "pod", &rec, err);
 
@@ -157,16 +162,16 @@ static int release_claims(struct ks_arena *a, struct ks_store *s, const struct k
 {
 	for (size_t i = 0; i < p->claims.n; i++) {
 		ks_auto_fd int lock = -EBADF;
-		int r = detached ? 0 :
-					ks_store_lock(s, "volume", p->ns, p->claims.v[i], 1000,
-						      &lock, err);
+		int r = detached ?
+				0 :
+				ks_store_lock(s, "volume", p->ns, p->claims.v[i], 1000, &lock, err);
 
 		/* Somebody has it, who clears our mark before anything else: ks_claim_lock(). */
 		if (r == KS_LOCK_HELD)
 			continue;
 		if (r == 0)
-			r = ks_volume_clear_attached(a, s, p->ns, p->claims.v[i], p->uid,
-						     detached, err);
+			r = ks_volume_clear_attached(a, s, p->ns, p->claims.v[i], p->uid, detached,
+						     err);
 		if (r < 0)
 			return r;
 		ks_crash_point("pod-detached");
@@ -174,20 +179,20 @@ static int release_claims(struct ks_arena *a, struct ks_store *s, const struct k
 	return 0;
 }
 
-int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p,
-		     bool detached, struct ks_err *err)
+/* The data goes first: it needs no space, and may be what took all of it. */
+static int tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p, bool detached,
+		     struct ks_err *err)
 {
 	ks_auto_fd int dir = -EBADF;
-	int r = release_claims(a, s, p, detached, err);
+	int r = ks_pod_open_dir(s, p->uid, false, &dir, err);
 
-	if (r < 0)
-		return r;
-	r = ks_pod_open_dir(s, p->uid, false, &dir, err);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)
 		r = ks_trash_put(s, dir, "emptydir", err);
 	ks_crash_point("pod-trashed");
+	if (r == 0)
+		r = release_claims(a, s, p, detached, err);
 	if (r == 0 && *p->name)
 		r = ks_identity_give_up(a, s, p->ns, p->name, p->uid, err);
 	ks_crash_point("pod-identity");
@@ -196,6 +201,18 @@ int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod
 	if (r < 0)
 		return r;
 	return remove_dir(s, dir, p->uid, err);
+}
+
+int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p, bool detached,
+		     struct ks_err *err)
+{
+	int r = tear_down(a, s, p, detached, err);
+
+	if (r != -ENOSPC)
+		return r;
+	/* Every step may be repeated. */
+	(void)ks_trash_purge(s, NULL, NULL);
+	return tear_down(a, s, p, detached, err);
 }
 
 static int recover_locked(struct ks_arena *a, struct ks_store *s, int dir, const char *uid,
@@ -213,8 +230,10 @@ static int recover_locked(struct ks_arena *a, struct ks_store *s, int dir, const
 	}
 	if (r == KS_RECORD_CORRUPT) {
 		if (gc)
-			ks_gc_note(gc, false, "%s: %s; left alone", path, err->msg);
-		return -EIO;
+			ks_gc_note(gc, false,
+				   "%s: %s; left alone, `kshim pod release` frees its name", path,
+				   err->msg);
+		return -EUCLEAN;
 	}
 	if (r < 0)
 		return r;
@@ -222,10 +241,10 @@ static int recover_locked(struct ks_arena *a, struct ks_store *s, int dir, const
 
 	if (alive) {
 		ks_err_kind(err, KS_ERR_BUSY,
-				   "pod %s%s%s (uid %s) lost its keeper, but container \"%s\" (pid "
-				   "%llu) or a process of it still runs; delete it first",
-				   p.ns, *p.name ? "/" : "", p.name, uid, alive->id,
-				   (unsigned long long)alive->pid.v);
+			    "pod %s%s%s (uid %s) lost its keeper, but container \"%s\" (pid "
+			    "%llu) or a process of it still runs; delete it first",
+			    p.ns, *p.name ? "/" : "", p.name, uid, alive->id,
+			    (unsigned long long)alive->pid.v);
 		return KS_POD_ALIVE;
 	}
 	if (*p.name && !identity_locked) {
@@ -255,18 +274,63 @@ int ks_pod_recover(struct ks_arena *a, struct ks_store *s, const char *uid, bool
 	return r < 0 ? r : recover_locked(a, s, dir, uid, identity_locked, gc, err);
 }
 
+/* Whether a container of the runtime root that says it is of the pod may still run. */
+static int check_no_container(const struct ks_pod_ctx *ctx, const char *uid, struct ks_err *err)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	struct ks_strv ids = { 0 };
+	int r = ks_state_list(&a, ctx->root_fd, &ids, err);
+
+	for (size_t i = 0; i < ids.n && r == 0; i++) {
+		ks_auto_fd int dir = -EBADF;
+		struct ks_container c = { 0 };
+
+		if (ks_state_open(ctx->root_fd, ids.v[i], &dir, NULL, NULL) < 0 ||
+		    ks_state_load(&a, dir, &c, NULL) != 0 || !c.storage ||
+		    !ks_streq(c.storage, uid))
+			continue;
+		if (ks_state_status(dir, &c) != KS_STATUS_STOPPED ||
+		    (ctx->store->populated && ctx->store->populated(c.cgroup_path)))
+			r = ks_err_kind(err, KS_ERR_BUSY,
+					"container \"%s\" still runs; delete it first", ids.v[i]);
+	}
+	return r;
+}
+
+/*
+ * A pod whose record is damaged. Its claims are known by the identity, and the
+ * kernel tells whether they are free; the record is set aside, and what else
+ * is in its directory stays, since nobody can tell any more whose it is.
+ */
+static int release_damaged(struct ks_arena *a, const struct ks_pod_ctx *ctx,
+			   const struct ks_identity *id, struct ks_err *err)
+{
+	ks_auto_fd int dir = -EBADF;
+	ks_auto_fd int lock = -EBADF;
+	struct ks_pod p = { .uid = id->holder_uid, .ns = id->ns, .claims = id->claims };
+	int r = check_no_container(ctx, id->holder_uid, err);
+
+	if (r == 0)
+		r = ks_pod_lock(ctx->store, id->holder_uid, false, &dir, &lock, err);
+	if (r == KS_LOCK_HELD)
+		r = ks_err_kind(err, KS_ERR_BUSY, "its keeper lives");
+	if (r == 0)
+		r = release_claims(a, ctx->store, &p, false, err);
+	return r < 0 ? r : ks_record_set_aside(dir, KS_POD_RECORD, err);
+}
+
 int ks_pod_release(struct ks_arena *a, const struct ks_pod_ctx *ctx, const char *ns,
 		   const char *name, struct ks_err *err)
 {
 	ks_auto_fd int lock = -EBADF;
-	struct ks_identity id;
+	struct ks_identity id = { 0 };
 	int r = ks_check_names(ns, name, "pod", err);
 
 	if (r == 0)
 		r = ks_store_lock(ctx->store, "identity", ns, name, 0, &lock, err);
 	if (r == KS_LOCK_HELD)
-		return ks_err_kind(err, KS_ERR_BUSY,
-				   "pod %s/%s is running; delete its containers", ns, name);
+		return ks_err_kind(err, KS_ERR_BUSY, "pod %s/%s is running; delete its containers",
+				   ns, name);
 	if (r == 0)
 		r = ks_identity_load(a, ctx->store, ns, name, &id, err);
 	if (r == KS_IDENTITY_ABSENT)
@@ -278,8 +342,38 @@ int ks_pod_release(struct ks_arena *a, const struct ks_pod_ctx *ctx, const char 
 		return ks_err_kind(err, KS_ERR_BUSY, "pod %s/%s is being taken down", ns, name);
 	if (r == KS_POD_ALIVE)
 		return -EBUSY;
+	if (r == -EUCLEAN)
+		r = release_damaged(a, ctx, &id, err);
 	/* Its record was gone already: only the mark was left. */
 	return r < 0 ? r : ks_identity_give_up(a, ctx->store, ns, name, id.holder_uid, err);
+}
+
+/* One socket in the runtime root; under the pod's lock, so that no keeper is starting there. */
+static void remove_run_dir(const struct ks_pod_ctx *ctx, const char *uid, struct ks_gc *gc)
+{
+	ks_auto_fd int dir = -EBADF;
+	ks_auto_fd int lock = -EBADF;
+
+	if (ks_pod_is_up(ctx, uid) || ks_pod_lock(ctx->store, uid, true, &dir, &lock, NULL) != 0)
+		return;
+	if (faccessat(dir, KS_POD_RECORD, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
+		if (ks_pod_remove_run_dir(ctx, uid))
+			ks_gc_note(gc, true, "pod uid %s: removed its keeper's socket", uid);
+		(void)remove_dir(ctx->store, dir, uid, NULL);
+	}
+}
+
+/* What dead keepers left in the runtime root. */
+static void remove_run_dirs(const struct ks_pod_ctx *ctx, struct ks_gc *gc)
+{
+	int fd = openat(ctx->root_fd, "pods", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+		if (e->d_name[0] != '.')
+			remove_run_dir(ctx, e->d_name, gc);
+	if (d)
+		closedir(d);
 }
 
 int ks_pod_gc(const struct ks_pod_ctx *ctx, struct ks_gc *gc, struct ks_err *err)
@@ -293,16 +387,20 @@ int ks_pod_gc(const struct ks_pod_ctx *ctx, struct ks_gc *gc, struct ks_err *err
 
 		int one = ks_pod_recover(gc->arena, ctx->store, uids.v[i], false, gc, &why);
 
-		if ((one < 0 || one == KS_POD_ALIVE) && *why.msg)
+		/* A damaged one has been told of. */
+		if ((one < 0 || one == KS_POD_ALIVE) && one != -EUCLEAN && *why.msg)
 			ks_gc_note(gc, false, "%s", why.msg);
 	}
+	if (r == 0)
+		remove_run_dirs(ctx, gc);
 	/* Holders whose incarnation left nothing behind. */
 	if (r == 0)
 		r = ks_identity_list(gc->arena, ctx->store, &ids, err);
 	for (size_t i = 0; i < ids.n && r == 0; i++) {
 		struct ks_err why = KS_ERR_INIT;
 
-		if (!ids.v[i].holder_uid || ks_identity_held(ctx->store, ids.v[i].ns, ids.v[i].name))
+		if (!ids.v[i].holder_uid ||
+		    ks_identity_held(ctx->store, ids.v[i].ns, ids.v[i].name))
 			continue;
 		if (ks_pod_release(gc->arena, ctx, ids.v[i].ns, ids.v[i].name, &why) == 0)
 			ks_gc_note(gc, true, "identity %s/%s: freed", ids.v[i].ns, ids.v[i].name);

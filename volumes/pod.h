@@ -10,7 +10,7 @@
 #include "identity.h"
 #include "volume.h"
 
-#define KS_POD_RECORD	     "pod.json"
+#define KS_POD_RECORD	      "pod.json"
 #define KS_POD_MAX_CONTAINERS 64
 
 struct ks_pod_container {
@@ -47,15 +47,16 @@ const struct ks_pod_container *ks_pod_alive(const struct ks_store *s, const stru
  * with @detached also those of its volumes, and has seen that the kernel let
  * their devices go. Idempotent.
  */
-int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p,
-		     bool detached, struct ks_err *err);
+int ks_pod_tear_down(struct ks_arena *a, struct ks_store *s, const struct ks_pod *p, bool detached,
+		     struct ks_err *err);
 
 #define KS_POD_KEPT  1 /* a keeper has it */
 #define KS_POD_ALIVE 2 /* it lost its keeper, but a container lives; named in @err */
 
 /*
  * Recovers an incarnation whose keeper is gone. @identity_locked: by the caller.
- * 0 also when there is nothing; KS_POD_KEPT; KS_POD_ALIVE; -errno.
+ * 0 also when there is nothing; KS_POD_KEPT; KS_POD_ALIVE; -EUCLEAN when its record is damaged;
+ * -errno.
  */
 int ks_pod_recover(struct ks_arena *a, struct ks_store *s, const char *uid, bool identity_locked,
 		   struct ks_gc *gc, struct ks_err *err);
@@ -73,3 +74,6 @@ int ks_claim_gc(struct ks_store *s, struct ks_gc *gc, struct ks_err *err);
 
 /* Says who has an incarnation, for messages: "pod ns/name (uid u), container "x" (pid 1)". */
 void ks_pod_describe(struct ks_store *s, const char *uid, char *buf, size_t size);
+
+/* Removes the directory of a dead keeper's socket from the runtime root; true when it was there. */
+bool ks_pod_remove_run_dir(const struct ks_pod_ctx *ctx, const char *uid);

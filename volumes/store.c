@@ -52,8 +52,8 @@ static int make_layout(struct ks_store *s, struct ks_err *err)
 	ks_auto_fd int fd = openat(s->fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int r = fd < 0 ? -errno : ks_fd_write_all(fd, FORMAT, strlen(FORMAT));
 
-	if (r == 0 && (fsync(fd) < 0 || renameat(s->fd, tmp, s->fd, "format") < 0 ||
-		       fsync(s->fd) < 0))
+	if (r == 0 &&
+	    (fsync(fd) < 0 || renameat(s->fd, tmp, s->fd, "format") < 0 || fsync(s->fd) < 0))
 		r = -errno;
 	return r < 0 ? ks_err_set(err, r, "write %s/format", s->path) : 0;
 }
@@ -116,31 +116,49 @@ bool ks_store_locked(struct ks_store *s, const char *kind, const char *ns, const
 	return lock_name(file, kind, ns, name) && ks_lock_held(s->locks_fd, file);
 }
 
-int ks_store_open_dir(struct ks_store *s, const char *path, bool make, int *ret_fd,
-		      struct ks_err *err)
+static int open_dir(struct ks_store *s, const char *path)
 {
 	int fd = openat(s->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-	if (fd < 0 && errno == ENOENT && make) {
-		char parent[PATH_MAX];
-		ks_auto_fd int up = -EBADF;
-		const char *slash = strrchr(path, '/');
+	return fd < 0 ? -errno : fd;
+}
 
-		ks_fmt(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 1,
-		       slash ? path : ".");
-		int r = slash ? ks_store_open_dir(s, parent, true, &up, err) : 0;
+/* Makes one directory in its parent, which is made too. */
+static int make_dir(struct ks_store *s, const char *path)
+{
+	char parent[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	ks_auto_fd int up = -EBADF;
+
+	if (slash) {
+		ks_fmt(parent, sizeof(parent), "%.*s", (int)(slash - path), path);
+		int r = ks_store_open_dir(s, parent, true, &up, NULL);
 
 		if (r < 0)
 			return r;
-		int dir = slash ? up : s->fd;
-		const char *name = slash ? slash + 1 : path;
+	}
+	int dir = slash ? up : s->fd;
 
-		if ((mkdirat(dir, name, 0700) < 0 && errno != EEXIST) || fsync(dir) < 0)
-			return ks_err_set(err, -errno, "make %s/%s", s->path, path);
-		fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (mkdirat(dir, slash ? slash + 1 : path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return fsync(dir) < 0 ? -errno : 0;
+}
+
+int ks_store_open_dir(struct ks_store *s, const char *path, bool make, int *ret_fd,
+		      struct ks_err *err)
+{
+	int fd = open_dir(s, path);
+
+	/* Again when somebody removes it, being empty, between our two steps. */
+	for (int i = 0; fd == -ENOENT && make && i < 100; i++) {
+		int r = make_dir(s, path);
+
+		if (r < 0 && r != -ENOENT)
+			return ks_err_set(err, r, "make %s/%s", s->path, path);
+		fd = open_dir(s, path);
 	}
 	if (fd < 0)
-		return ks_err_set(err, -errno, "open %s/%s", s->path, path);
+		return ks_err_set(err, fd, "open %s/%s", s->path, path);
 	*ret_fd = fd;
 	return 0;
 }
@@ -246,16 +264,18 @@ static int purge_entry(struct purge *p, int dir_fd, const char *name, int level)
 		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
 		.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH,
 	};
-	struct place here;
+	struct place here = { 0 };
 
 	if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
+	int why = -errno;
 	ks_auto_fd int fd = ks_sys_openat2(dir_fd, name, &how);
 
+	/* No directory: then it is the file that cannot be unlinked. */
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT ? 0 : errno == ENOTDIR ? why : -errno;
 	int r = place_of(fd, &here);
 
 	if (r < 0)

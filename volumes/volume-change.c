@@ -77,11 +77,12 @@ static const char *volume_path(struct ks_arena *a, struct ks_store *s, const str
 	return ks_arena_printf(a, "%s/volumes/%s/%s/%s", s->path, v->ns, v->claim, file);
 }
 
-/* Sparse: a claim's size is a limit. The directory is on no copy-on-write file system's good side. */
+/* Sparse: a claim's size is a limit. The directory is on no copy-on-write file system's good side.
+ */
 static int make_image(struct ks_arena *a, struct ks_store *s, int dir, const struct ks_volume *v,
-		      struct ks_err *err)
+		      int lock_fd, struct ks_err *err)
 {
-	struct ks_fs_info info;
+	struct ks_fs_info info = { 0 };
 	const char *path = volume_path(a, s, v, CREATING);
 
 	if (!path)
@@ -96,7 +97,7 @@ static int make_image(struct ks_arena *a, struct ks_store *s, int dir, const str
 	if (ftruncate(fd, (off_t)v->size_bytes.v) < 0)
 		return ks_err_set(err, -errno, "size %s", path);
 	ks_crash_point("volume-allocated");
-	int r = ks_fs_make(a, path, v->fs_type, v->fs_uuid, err);
+	int r = ks_fs_make(a, fd, v->fs_type, v->fs_uuid, lock_fd, err);
 
 	ks_crash_point("volume-formatted");
 	if (r == 0 && fsync(fd) < 0)
@@ -104,9 +105,8 @@ static int make_image(struct ks_arena *a, struct ks_store *s, int dir, const str
 	if (r == 0)
 		r = ks_fs_probe(fd, path, &info, err);
 	if (r == 0 && (!ks_streq(info.type, v->fs_type) || !ks_streq(info.uuid, v->fs_uuid)))
-		r = ks_err_kind(err, KS_ERR_INTERNAL,
-				"%s was formatted as %s %s, expected %s %s", path, info.type,
-				info.uuid, v->fs_type, v->fs_uuid);
+		r = ks_err_kind(err, KS_ERR_INTERNAL, "%s was formatted as %s %s, expected %s %s",
+				path, info.type, info.uuid, v->fs_type, v->fs_uuid);
 	return r;
 }
 
@@ -142,7 +142,8 @@ static int undo_create(struct ks_store *s, const char *ns, const char *claim, st
 	if (r < 0)
 		return r;
 	if (unlinkat(dir, CREATING, 0) < 0 && errno != ENOENT)
-		return ks_err_set(err, -errno, "remove the unfinished image of \"%s/%s\"", ns, claim);
+		return ks_err_set(err, -errno, "remove the unfinished image of \"%s/%s\"", ns,
+				  claim);
 	(void)unlinkat(dir, "." KS_VOLUME_RECORD ".tmp", 0);
 	if (faccessat(dir, KS_VOLUME_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
 		return IMAGE_STAYS;
@@ -178,13 +179,13 @@ static int init_volume(struct ks_arena *a, const struct ks_volume_params *p, str
 }
 
 static int create_journalled(struct ks_arena *a, struct ks_store *s, const struct ks_volume *v,
-			     struct ks_err *err)
+			     int lock_fd, struct ks_err *err)
 {
 	ks_auto_fd int dir = -EBADF;
 	int r = ks_volume_open_dir(s, v->ns, v->claim, true, &dir, err);
 
 	if (r == 0)
-		r = make_image(a, s, dir, v, err);
+		r = make_image(a, s, dir, v, lock_fd, err);
 	if (r < 0)
 		return r;
 	/* Never over an image that is there. */
@@ -215,7 +216,7 @@ static int refuse_existing(struct ks_store *s, const struct ks_volume_params *p,
 }
 
 int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
-			    const struct ks_volume_params *p, struct ks_volume *ret,
+			    const struct ks_volume_params *p, int lock_fd, struct ks_volume *ret,
 			    struct ks_err *err)
 {
 	char entry[NAME_MAX + 1];
@@ -238,7 +239,7 @@ int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
 	if (r < 0)
 		return r;
 	ks_crash_point("volume-journalled");
-	r = create_journalled(a, s, &v, err);
+	r = create_journalled(a, s, &v, lock_fd, err);
 	if (r < 0) {
 		if (undo_create(s, p->ns, p->claim, NULL) == 0)
 			(void)ks_record_remove(journal, entry, NULL);
@@ -258,7 +259,7 @@ int ks_volume_create(struct ks_arena *a, struct ks_store *s, const struct ks_vol
 
 	if (r == 0)
 		r = ks_claim_lock(a, s, p->ns, p->claim, LOCK_MS, &lock, err);
-	return r < 0 ? r : ks_volume_create_locked(a, s, p, ret, err);
+	return r < 0 ? r : ks_volume_create_locked(a, s, p, lock, ret, err);
 }
 
 int ks_volume_wait_free(int dir, struct ks_err *err)
@@ -307,7 +308,7 @@ int ks_volume_clear_attached(struct ks_arena *a, struct ks_store *s, const char 
 static bool is_that_volume(struct ks_arena *a, struct ks_store *s, const struct ks_volume *v)
 {
 	ks_auto_fd int dir = -EBADF;
-	struct ks_volume now;
+	struct ks_volume now = { 0 };
 
 	return ks_volume_open_dir(s, v->ns, v->claim, false, &dir, NULL) == 0 &&
 	       ks_volume_read(a, dir, &now, NULL) == 0 && ks_streq(now.uid, v->uid);
@@ -450,8 +451,9 @@ int ks_volume_recover(struct ks_arena *a, struct ks_store *s, const char *ns, co
 		} else if (r == 0) {
 			r = delete_journalled(a, s, &v, err);
 			if (r == 0 && gc)
-				ks_gc_note(gc, true, "volume \"%s/%s\": finished an interrupted delete",
-					   ns, claim);
+				ks_gc_note(gc, true,
+					   "volume \"%s/%s\": finished an interrupted delete", ns,
+					   claim);
 		}
 	}
 	return r;

@@ -152,7 +152,8 @@ static int list_namespace(struct ks_arena *a, struct ks_store *s, const char *ns
 
 	ks_fmt(path, sizeof(path), "volumes/%s", ns);
 	int r = ks_store_list(a, s, path, &names, err);
-	struct ks_volume *v = r < 0 ? NULL : KS_ARENA_NEWV(a, struct ks_volume, ret->n + names.n + 1);
+	struct ks_volume *v = r < 0 ? NULL :
+				      KS_ARENA_NEWV(a, struct ks_volume, ret->n + names.n + 1);
 
 	if (!v)
 		return r < 0 ? r : ks_err_oom(err);

@@ -25,9 +25,9 @@ int ks_volume_write(int dirfd, const struct ks_volume *v, const char *file, cons
 int ks_volume_recover(struct ks_arena *a, struct ks_store *s, const char *ns, const char *claim,
 		      struct ks_gc *gc, struct ks_err *err);
 
-/* ks_volume_create() for a caller that holds the lock of the claim. */
+/* ks_volume_create() for a caller that holds the lock of the claim by @lock_fd. */
 int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
-			    const struct ks_volume_params *p, struct ks_volume *ret,
+			    const struct ks_volume_params *p, int lock_fd, struct ks_volume *ret,
 			    struct ks_err *err);
 
 /*

@@ -44,5 +44,5 @@ char *ks_arena_strdup(struct ks_arena *a, const char *s) KS_MUST_CHECK;
 /** ks_arena_printf() - a formatted string; the formats of ks_vfmt(); NULL also above 4094 bytes */
 char *ks_arena_printf(struct ks_arena *a, const char *fmt, ...) KS_PRINTF(2, 3) KS_MUST_CHECK;
 
-#define KS_ARENA_NEW(a, type)	   ((type *)ks_arena_alloc((a), sizeof(type)))
+#define KS_ARENA_NEW(a, type)	  ((type *)ks_arena_alloc((a), sizeof(type)))
 #define KS_ARENA_NEWV(a, type, n) ((type *)ks_arena_array((a), (n), sizeof(type)))

@@ -26,8 +26,8 @@ struct ks_cgroup_hierarchy {
 struct ks_cgroup_host {
 	struct ks_cgroup_hierarchy v1[KS_CGROUP_MAX_V1];
 	size_t n_v1;
-	bool v2;		/* /sys/fs/cgroup itself is cgroup2 */
-	const char *v2_mount;	/* where cgroup2 is mounted, or NULL */
+	bool v2;	      /* /sys/fs/cgroup itself is cgroup2 */
+	const char *v2_mount; /* where cgroup2 is mounted, or NULL */
 };
 
 /** struct ks_cgroup - a container's directories */
@@ -65,8 +65,7 @@ int ks_cgroup_create(const struct ks_cgroup *cg, const struct ks_spec_resources 
 		     struct ks_err *err);
 
 /** ks_cgroup_open_join() - open what a child joins by */
-int ks_cgroup_open_join(const struct ks_cgroup *cg, struct ks_cgroup_join *ret,
-			struct ks_err *err);
+int ks_cgroup_open_join(const struct ks_cgroup *cg, struct ks_cgroup_join *ret, struct ks_err *err);
 void ks_cgroup_join_done(struct ks_cgroup_join *j);
 
 /** ks_cgroup_kill() - SIGKILL every process inside, also of cgroups below; thaws v1 */
@@ -80,7 +79,8 @@ int ks_cgroup_kill(const struct ks_cgroup *cg, struct ks_err *err);
  */
 int ks_cgroup_destroy(const struct ks_cgroup *cg, unsigned int timeout_ms, struct ks_err *err);
 
-/** ks_cgroup_populated() - whether a process is, or may be, inside or below; no such cgroup: false */
+/** ks_cgroup_populated() - whether a process is, or may be, inside or below; no such cgroup: false
+ */
 bool ks_cgroup_populated(const struct ks_cgroup *cg);
 
 /** ks_cgroup_pids() - the pids inside and below; *ret in the arena */

@@ -195,31 +195,34 @@ void ks_json_put_json(struct ks_json_out *o, const char *key, const struct ks_js
 
 /* ---- rows of a table, by the structure's member ------------------------- */
 
-#define KS_ROW(kind, T, m, key, flags, table, names)                                       \
-	{                                                                                  \
-		key, kind, flags, offsetof(T, m), sizeof(((T *)0)->m), table, names        \
+#define KS_ROW(kind, T, m, key, flags, table, names)                                \
+	{                                                                           \
+		key, kind, flags, offsetof(T, m), sizeof(((T *)0)->m), table, names \
 	}
-#define KS_STR(T, m, key, flags)  KS_ROW(KS_FIELD_STR, T, m, key, flags, NULL, NULL)
-#define KS_BOOL(T, m, key)	  KS_ROW(KS_FIELD_BOOL, T, m, key, 0, NULL, NULL)
-#define KS_U32(T, m, key, flags)  KS_ROW(KS_FIELD_U32, T, m, key, flags, NULL, NULL)
-#define KS_I64(T, m, key)	  KS_ROW(KS_FIELD_OPT_I64, T, m, key, 0, NULL, NULL)
-#define KS_U64(T, m, key, flags)  KS_ROW(KS_FIELD_OPT_U64, T, m, key, flags, NULL, NULL)
-#define KS_STRV(T, m, key, flags) KS_ROW(KS_FIELD_STRV, T, m, key, flags, NULL, NULL)
-#define KS_MAP(T, m, key)	  KS_ROW(KS_FIELD_MAP, T, m, key, 0, NULL, NULL)
-#define KS_JSON_ANY(T, m, key, flags) KS_ROW(KS_FIELD_JSON, T, m, key, flags, NULL, NULL)
-#define KS_OBJ(T, m, key, table)  KS_ROW(KS_FIELD_OBJECT, T, m, key, 0, table, NULL)
+#define KS_STR(T, m, key, flags)	 KS_ROW(KS_FIELD_STR, T, m, key, flags, NULL, NULL)
+#define KS_BOOL(T, m, key)		 KS_ROW(KS_FIELD_BOOL, T, m, key, 0, NULL, NULL)
+#define KS_U32(T, m, key, flags)	 KS_ROW(KS_FIELD_U32, T, m, key, flags, NULL, NULL)
+#define KS_I64(T, m, key)		 KS_ROW(KS_FIELD_OPT_I64, T, m, key, 0, NULL, NULL)
+#define KS_U64(T, m, key, flags)	 KS_ROW(KS_FIELD_OPT_U64, T, m, key, flags, NULL, NULL)
+#define KS_STRV(T, m, key, flags)	 KS_ROW(KS_FIELD_STRV, T, m, key, flags, NULL, NULL)
+#define KS_MAP(T, m, key)		 KS_ROW(KS_FIELD_MAP, T, m, key, 0, NULL, NULL)
+#define KS_JSON_ANY(T, m, key, flags)	 KS_ROW(KS_FIELD_JSON, T, m, key, flags, NULL, NULL)
+#define KS_OBJ(T, m, key, table)	 KS_ROW(KS_FIELD_OBJECT, T, m, key, 0, table, NULL)
 #define KS_ENUM(T, m, key, flags, names) KS_ROW(KS_FIELD_ENUM, T, m, key, flags, NULL, names)
 /* A pointer to, or a list of, structures E. */
-#define KS_PTR(T, m, E, key, table)                                                        \
-	{                                                                                  \
-		key, KS_FIELD_PTR, 0, offsetof(T, m), sizeof(E), table, NULL               \
+#define KS_PTR(T, m, E, key, table)                                          \
+	{                                                                    \
+		key, KS_FIELD_PTR, 0, offsetof(T, m), sizeof(E), table, NULL \
 	}
-#define KS_LIST(T, m, E, key, table)                                                       \
-	{                                                                                  \
-		key, KS_FIELD_LIST, 0, offsetof(T, m), sizeof(E), table, NULL              \
+#define KS_LIST(T, m, E, key, table)                                          \
+	{                                                                     \
+		key, KS_FIELD_LIST, 0, offsetof(T, m), sizeof(E), table, NULL \
 	}
-#define KS_REFUSE(key)                                                                     \
-	{                                                                                  \
-		key, KS_FIELD_REFUSE, 0, 0, 0, NULL, NULL                                  \
+#define KS_REFUSE(key)                                    \
+	{                                                 \
+		key, KS_FIELD_REFUSE, 0, 0, 0, NULL, NULL \
 	}
-#define KS_END { NULL, KS_FIELD_STR, 0, 0, 0, NULL, NULL }
+#define KS_END                                          \
+	{                                               \
+		NULL, KS_FIELD_STR, 0, 0, 0, NULL, NULL \
+	}

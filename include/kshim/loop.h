@@ -32,7 +32,8 @@ void ks_loop_done(struct ks_loop *l);
 int ks_loop_add(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct ks_err *err);
 /** ks_loop_mod() - watch it for other events */
 int ks_loop_mod(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct ks_err *err);
-/** ks_loop_remove() - stop to watch; before the descriptor is closed. May be called in a callback */
+/** ks_loop_remove() - stop to watch; before the descriptor is closed. May be called in a callback
+ */
 void ks_loop_remove(struct ks_loop *l, struct ks_watch *w);
 
 /**

@@ -13,12 +13,12 @@
 #define KS_ARRAY_LEN(a)	     (sizeof(a) / sizeof((a)[0]))
 
 /* Hand an owned pointer or descriptor on, and leave the empty value behind. */
-#define KS_TAKE_PTR(p)                    \
-	({                                \
+#define KS_TAKE_PTR(p)                     \
+	({                                 \
 		__typeof__(p) *_pp = &(p); \
 		__typeof__(p) _v = *_pp;   \
-		*_pp = NULL;              \
-		_v;                       \
+		*_pp = NULL;               \
+		_v;                        \
 	})
 #define KS_TAKE_FD(fd)            \
 	({                        \

@@ -14,9 +14,9 @@
 
 /** struct ks_mount_opts - mount options, sorted by who takes them */
 struct ks_mount_opts {
-	uint64_t attr_set, attr_clr;	 /* MOUNT_ATTR_* of this mount */
-	uint64_t rec_set, rec_clr;	 /* of this mount and all below: "rro", … */
-	uint64_t propagation;		 /* MS_PRIVATE, … or 0 */
+	uint64_t attr_set, attr_clr; /* MOUNT_ATTR_* of this mount */
+	uint64_t rec_set, rec_clr;   /* of this mount and all below: "rro", … */
+	uint64_t propagation;	     /* MS_PRIVATE, … or 0 */
 	bool propagation_rec;
 	bool bind, recursive; /* "bind", "rbind" */
 	bool copy_up;	      /* "tmpcopyup" */
@@ -56,8 +56,8 @@ int ks_mount_clone(int dirfd, const char *path, bool recursive, int *ret_fd, str
  * Context: parent or child; no allocation; needs CAP_SYS_ADMIN.
  * Source: fsopen(2), fsconfig(2), fsmount(2).
  */
-int ks_mount_new(const char *type, const char *source, const char *data, uint64_t attr,
-		 int *ret_fd, struct ks_err *err);
+int ks_mount_new(const char *type, const char *source, const char *data, uint64_t attr, int *ret_fd,
+		 struct ks_err *err);
 
 /** ks_mount_new_list() - the same with one option in each string; a value may hold commas */
 int ks_mount_new_list(const char *type, const char *source, const struct ks_strv *options,
@@ -81,6 +81,13 @@ struct ks_mount_request {
 	const char *target; /* path in the container */
 	const char *name;   /* of the volume, for messages */
 	bool readonly;
+};
+
+/** struct ks_mount_requests - what a container gets of its pod */
+struct ks_mount_requests {
+	struct ks_mount_request *v; /* in an arena; the descriptors are the receiver's */
+	size_t n;
+	const char *hostname; /* of the pod's identity, or NULL */
 };
 
 /**

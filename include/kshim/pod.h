@@ -18,11 +18,11 @@ enum ks_pod_volume_kind {
 struct ks_pod_volume {
 	enum ks_pod_volume_kind kind;
 	const char *name;
-	uint64_t size_bytes;	/* emptyDir: limit, 0 none. Claim: what to make, 0 nothing */
-	uint32_t mode;		/* emptyDir */
+	uint64_t size_bytes; /* emptyDir: limit, 0 none. Claim: what to make, 0 nothing */
+	uint32_t mode;	     /* emptyDir */
 	const char *claim;
-	const char *fs_type;	/* of a claim to make */
-	bool readonly;		/* of a claim */
+	const char *fs_type; /* of a claim to make */
+	bool readonly;	     /* of a claim */
 };
 
 struct ks_pod_mount {
@@ -60,16 +60,21 @@ struct ks_pod_ctx {
 	int root_fd; /* runtime root; borrowed */
 };
 
+/** struct ks_pod_who - a container of one incarnation */
+struct ks_pod_who {
+	const char *uid, *id;
+	bool fresh; /* nobody else can have this uid: no need to look for a keeper */
+};
+
 /**
- * ks_pod_up() - join the pod @uid, or start it when there is none, and get a container's mounts
- * @fresh: nobody else can have this uid: no need to look for a keeper
+ * ks_pod_up() - join a container's pod, or start it when there is none, and get its mounts
+ * @ret: also on failure what there is so far, so that its descriptors are closed
  *
  * Of several callers with one uid, one starts it and the others join. Blocks: fsck, mkfs.
  * Return: 0; -EBUSY naming the holder; -EINVAL when it does not match its identity; -errno.
  */
 int ks_pod_up(struct ks_arena *a, const struct ks_pod_ctx *ctx, const struct ks_pod_spec *p,
-	      const char *uid, bool fresh, const char *id, struct ks_mount_request **ret,
-	      size_t *ret_n, const char **ret_hostname, struct ks_err *err);
+	      const struct ks_pod_who *who, struct ks_mount_requests *ret, struct ks_err *err);
 
 /** ks_pod_is_up() - whether the keeper of that incarnation answers */
 bool ks_pod_is_up(const struct ks_pod_ctx *ctx, const char *uid);

@@ -32,19 +32,23 @@ const char *ks_process_comm(pid_t pid, char buf[static 17]);
 
 /** struct ks_tool - how a helper program ended */
 struct ks_tool {
-	int status;  /* exit code, or 128 + the signal */
+	int status;   /* exit code, or 128 + the signal */
 	char *output; /* its standard output and error, the first 16 KiB; in the arena */
 };
 
 /**
  * ks_tool_run() - run a helper program and wait for it
  * @argv: argv[0] is searched in /usr/sbin, /usr/bin, /sbin and /bin only
+ * @keep: descriptors that it inherits, ended by a negative one; NULL for none. A
+ *        lock among them stays held for as long as the program runs, also when
+ *        its caller is killed meanwhile.
  *
  * The program gets an empty environment but PATH and LC_ALL=C, and /dev/null as its input.
  * Context: blocks; never in an event loop.
  * Return: 0 when it ran, whatever its status; -ENOENT when there is none; -errno.
  */
-int ks_tool_run(struct ks_arena *a, char *const argv[], struct ks_tool *ret, struct ks_err *err);
+int ks_tool_run(struct ks_arena *a, char *const argv[], const int *keep, struct ks_tool *ret,
+		struct ks_err *err);
 
 /** ks_now_rfc3339() - the time in UTC with nanoseconds; @buf of 40 bytes */
 const char *ks_now_rfc3339(char buf[static 40]);

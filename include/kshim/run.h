@@ -24,10 +24,10 @@ struct ks_storage {
 	 */
 	int (*plan)(void *data, struct ks_arena *a, const struct ks_spec *s, const char *id,
 		    const char **ret_ref, struct ks_err *err);
-	/* Makes the pod's volumes ready and hands out this container's mounts; fds are the caller's. */
+	/* Makes the pod's volumes ready and hands out this container's mounts; fds are the
+	 * caller's. */
 	int (*up)(void *data, struct ks_arena *a, const char *ref, const char *id,
-		  struct ks_mount_request **ret, size_t *ret_n, const char **ret_hostname,
-		  struct ks_err *err);
+		  struct ks_mount_requests *ret, struct ks_err *err);
 	/* The container's first process is known: liveness is checked by it. */
 	int (*running)(void *data, const char *ref, const struct ks_container *c,
 		       struct ks_err *err);
@@ -38,19 +38,17 @@ struct ks_storage {
 /** struct ks_create - what a create or run was asked for */
 struct ks_create {
 	const char *id;
-	const char *bundle; /* absolute */
-	int bundle_fd;	    /* borrowed */
-	int root_fd;	    /* runtime root; borrowed */
+	const char *bundle;		       /* absolute */
+	int bundle_fd;			       /* borrowed */
+	int root_fd;			       /* runtime root; borrowed */
 	const char *console_socket, *pid_file; /* or NULL */
 	bool no_new_keyring;
 	unsigned int preserve_fds;
 	const struct ks_storage *storage; /* or NULL */
-	bool attached; /* run: started over the channel, no start socket */
+	bool attached;			  /* run: started over the channel, no start socket */
 
 	/* Set on the way. */
-	const struct ks_mount_request *volumes;
-	size_t n_volumes;
-	const char *hostname; /* of the pod's identity, or NULL */
+	struct ks_mount_requests volumes;
 	struct ks_strv *warnings; /* what the host could not give and the spec lets pass */
 };
 
@@ -104,7 +102,8 @@ int ks_container_delete(int root_fd, const char *id, bool force, const struct ks
 struct ks_exec {
 	const char *id;
 	int root_fd;
-	struct ks_spec_process *process; /* complete: what the options left open is the container's */
+	struct ks_spec_process
+		*process; /* complete: what the options left open is the container's */
 	const char *console_socket, *pid_file;
 	unsigned int preserve_fds;
 	struct ks_strv *warnings;
@@ -128,6 +127,9 @@ int ks_container_spec(struct ks_arena *a, int root_fd, const char *id, struct ks
 /** ks_signals_block() - before the first process is started: keep what must be forwarded */
 int ks_signals_block(struct ks_err *err);
 
+/** ks_signals_pending() - a signal to end that has come since ks_signals_block(), or 0 */
+int ks_signals_pending(void);
+
 /**
  * ks_process_wait() - be the parent of a foreground process
  * @tty_fd: the terminal's master, or -1: relayed to and from standard input and output
@@ -146,5 +148,5 @@ int ks_process_wait(pid_t pid, int pidfd, int tty_fd, struct ks_err *err);
  */
 int ks_seal(char *const argv[], struct ks_err *err);
 
-/** ks_signal_parse() - "9", "KILL", "SIGKILL", "RTMIN+3"; the number or -EINVAL */
+/** ks_signal_parse() - "9", "KILL", "SIGKILL", "RTMIN+3", "0" for none; the number or -EINVAL */
 int ks_signal_parse(const char *s);

@@ -5,9 +5,9 @@
  * of it until it is deleted.
  *
  *	/run/kshim/ID/state.json   this record
- *	           ID/config.json  the container's own copy: later edits of the bundle's have no effect
- *	           ID/start.sock   there until `start`; the init process listens on it
- *	           ID/lock         held by the verb that changes the container; goes last
+ *	           ID/config.json  the container's own copy: later edits of the bundle's have no
+ *effect ID/start.sock   there until `start`; the init process listens on it ID/lock         held by
+ *the verb that changes the container; goes last
  *
  * Source: docs/formats/runtime-root.md.
  */
@@ -34,8 +34,9 @@ struct ks_container {
 	const char *storage; /* reference of its pod's storage, or NULL */
 	const char *boot_id;
 	uint32_t owner_uid;
-	bool cgroup_made;    /* the cgroup is this container's, not only its plan */
-	bool no_new_keyring; /* its processes keep the caller's session keyring */
+	bool cgroup_made;		   /* the cgroup is this container's, not only its plan */
+	bool own_pidns;			   /* all its processes end with its first */
+	bool no_new_keyring;		   /* its processes keep the caller's session keyring */
 	struct ks_opt_u64 pid, start_time; /* of init; unset while creating */
 	struct ks_map annotations;
 };
@@ -62,7 +63,8 @@ int ks_state_create(int root_fd, const char *id, int *ret_dir, int *ret_lock, st
  */
 int ks_state_open(int root_fd, const char *id, int *ret_dir, int *ret_lock, struct ks_err *err);
 
-/** ks_state_save() - replace the record; rename without fsync: the root need not survive a reboot */
+/** ks_state_save() - replace the record; rename without fsync: the root need not survive a reboot
+ */
 int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err);
 
 /** ks_state_load() - 0, KS_STATE_ABSENT when the directory has no record yet, or -errno */
@@ -78,5 +80,4 @@ int ks_state_remove(int root_fd, const char *id, struct ks_err *err);
 int ks_state_list(struct ks_arena *a, int root_fd, struct ks_strv *ret, struct ks_err *err);
 
 /** ks_state_write_oci() - the OCI state object, as the `state` verb prints it and hooks get it */
-void ks_state_write_oci(const struct ks_container *c, enum ks_status status,
-			struct ks_json_out *o);
+void ks_state_write_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o);

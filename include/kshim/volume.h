@@ -22,7 +22,8 @@ struct ks_store {
 	const char *path; /* absolute; borrowed */
 	int fd;		  /* owned */
 	int locks_fd;	  /* owned */
-	/* Whether a process is in a container's cgroup; set by the front end, NULL: nobody knows. */
+	/* Whether a process is in a container's cgroup; set by the front end, NULL: nobody knows.
+	 */
 	bool (*populated)(const char *cgroup_path);
 };
 

@@ -140,7 +140,7 @@ int ks_fd_stdio_null(void)
 		if (dup2(fd, i) < 0)
 			return -errno;
 	if (fd < 3)
-		fd = -EBADF; /* it is one of the three now */
+		(void)KS_TAKE_FD(fd); /* it is one of the three now */
 	return 0;
 }
 

@@ -49,8 +49,7 @@ static int fail_type(struct ks_json_ctx *ctx, const struct ks_json *v, const cha
 		return ks_json_fail(ctx, NULL, "expected %s, got \"%.*s\"", expected, 64, v->text);
 	if (v->type == KS_JSON_NUMBER)
 		return ks_json_fail(ctx, NULL, "expected %s, got %.*s", expected, 64, v->text);
-	return ks_json_fail(ctx, NULL, "expected %s, got %s", expected,
-			    ks_json_type_name(v->type));
+	return ks_json_fail(ctx, NULL, "expected %s, got %s", expected, ks_json_type_name(v->type));
 }
 
 const char *ks_json_str(struct ks_json_ctx *ctx, const struct ks_json *v)
@@ -75,8 +74,7 @@ int ks_json_i64(struct ks_json_ctx *ctx, const struct ks_json *v, int64_t min, i
 	return 0;
 }
 
-static int decode_u64(struct ks_json_ctx *ctx, const struct ks_json *v, uint64_t max,
-		      uint64_t *ret)
+static int decode_u64(struct ks_json_ctx *ctx, const struct ks_json *v, uint64_t max, uint64_t *ret)
 {
 	if (v->type != KS_JSON_NUMBER)
 		return fail_type(ctx, v, "integer");
@@ -193,8 +191,8 @@ static int decode_enum(struct ks_json_ctx *ctx, const struct ks_json *v,
 static int decode_number(struct ks_json_ctx *ctx, const struct ks_json *v, enum ks_json_kind kind,
 			 void *dst)
 {
-	uint64_t u;
-	int64_t i;
+	uint64_t u = 0;
+	int64_t i = 0;
 	int r;
 
 	if (kind == KS_FIELD_OPT_I64) {
@@ -294,8 +292,7 @@ static int decode_value(struct ks_json_ctx *ctx, const struct ks_json *v,
 	default:
 		if (asks_nothing(v))
 			return 0;
-		return ks_err_kind(ctx->err, KS_ERR_UNSUPPORTED, "%s: is not supported",
-				   ctx->path);
+		return ks_err_kind(ctx->err, KS_ERR_UNSUPPORTED, "%s: is not supported", ctx->path);
 	}
 }
 

@@ -24,8 +24,8 @@ struct parse {
 
 const char *ks_json_type_name(enum ks_json_type type)
 {
-	static const char *const names[] = { "null", "boolean", "number",
-					     "string", "array", "object" };
+	static const char *const names[] = { "null",   "boolean", "number",
+					     "string", "array",	  "object" };
 
 	return names[type];
 }

@@ -91,7 +91,7 @@ const char *ks_process_comm(pid_t pid, char buf[static 17])
 	return buf;
 }
 
-static void exec_tool(char *const argv[], int out_fd)
+static void exec_tool(char *const argv[], const int *keep, int out_fd)
 {
 	static const char *const dirs[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
 	static char *const env[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -103,6 +103,9 @@ static void exec_tool(char *const argv[], int out_fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (ks_fd_stdio_null() < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
 		_exit(125);
+	for (; keep && *keep >= 0; keep++)
+		if (fcntl(*keep, F_SETFD, 0) < 0)
+			_exit(125);
 	for (size_t i = 0; i < KS_ARRAY_LEN(dirs); i++) {
 		ks_fmt(path, sizeof(path), "%s/%s", dirs[i], argv[0]);
 		execve(path, argv, env);
@@ -131,7 +134,8 @@ static void collect(int fd, char *buf, size_t size)
 	buf[len] = '\0';
 }
 
-int ks_tool_run(struct ks_arena *a, char *const argv[], struct ks_tool *ret, struct ks_err *err)
+int ks_tool_run(struct ks_arena *a, char *const argv[], const int *keep, struct ks_tool *ret,
+		struct ks_err *err)
 {
 	int pipe_fd[2];
 	int status;
@@ -144,7 +148,7 @@ int ks_tool_run(struct ks_arena *a, char *const argv[], struct ks_tool *ret, str
 	pid_t pid = fork();
 
 	if (pid == 0)
-		exec_tool(argv, pipe_fd[1]);
+		exec_tool(argv, keep, pipe_fd[1]);
 	int saved = errno;
 
 	close(pipe_fd[1]);
@@ -197,7 +201,7 @@ int ks_random_uuid(char buf[static 37])
 		return -EIO;
 	hex[12] = '4';
 	hex[16] = "89ab"[hex[16] & 3];
-	ks_fmt(buf, 37, "%.*s-%.*s-%.*s-%.*s-%.*s", 8, hex, 4, hex + 8, 4, hex + 12, 4, hex + 16, 12,
-	       hex + 20);
+	ks_fmt(buf, 37, "%.*s-%.*s-%.*s-%.*s-%.*s", 8, hex, 4, hex + 8, 4, hex + 12, 4, hex + 16,
+	       12, hex + 20);
 	return 0;
 }

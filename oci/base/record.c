@@ -16,8 +16,8 @@
 /* Writes and syncs the file @tmp, which is not there or is a dead writer's. */
 static int write_synced(int dirfd, const char *tmp, const struct ks_buf *text, struct ks_err *err)
 {
-	ks_auto_fd int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-				   0600);
+	ks_auto_fd int fd =
+		openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return ks_err_set(err, -errno, "create %s", tmp);
@@ -41,9 +41,10 @@ int ks_record_write(int dirfd, const char *name, const char *kind, uint64_t gene
 	assert(!strchr(name, '/') && strlen(name) < NAME_SIZE - 8);
 	ks_fmt(tmp, sizeof(tmp), ".%s.tmp", name);
 	ks_sha256_hex(body, strlen(body), digest);
-	ks_buf_addf(&text,
-		    "{\"kshim\":\"%s\",\"format\":%d,\"generation\":%llu,\"sha256\":\"%s\",\"body\":",
-		    kind, KS_RECORD_FORMAT, (unsigned long long)generation, digest);
+	ks_buf_addf(
+		&text,
+		"{\"kshim\":\"%s\",\"format\":%d,\"generation\":%llu,\"sha256\":\"%s\",\"body\":",
+		kind, KS_RECORD_FORMAT, (unsigned long long)generation, digest);
 	ks_buf_adds(&text, body);
 	ks_buf_adds(&text, "}\n");
 	if (text.failed)

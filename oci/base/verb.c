@@ -7,7 +7,8 @@ static const struct ks_option *find(const struct ks_option *options, const char 
 				    char letter)
 {
 	for (const struct ks_option *o = options; o && o->name; o++)
-		if (letter ? o->letter == letter : strlen(o->name) == n && !memcmp(o->name, name, n))
+		if (letter ? o->letter == letter :
+			     strlen(o->name) == n && !memcmp(o->name, name, n))
 			return o;
 	return NULL;
 }

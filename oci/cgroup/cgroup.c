@@ -260,9 +260,9 @@ int ks_cgroup_pids(struct ks_arena *a, const struct ks_cgroup *cg, pid_t **ret, 
 
 	if (!l.v)
 		return ks_err_oom(err);
-	/* Every hierarchy holds the same processes: the first that is there will do. */
-	for (size_t i = n_hierarchies(cg); i-- > 0 && !l.n;) {
-		hierarchy_dir(cg, i, dir);
+	/* A container's processes are in every hierarchy alike; the v2 one is the last. */
+	if (n_hierarchies(cg)) {
+		hierarchy_dir(cg, n_hierarchies(cg) - 1, dir);
 		int r = walk(dir, 0, add_pids, &l);
 
 		if (r < 0)
@@ -283,21 +283,44 @@ bool ks_cgroup_populated(const struct ks_cgroup *cg)
 	return ks_cgroup_pids(&a, cg, &pids, &n, NULL) < 0 || n > 0;
 }
 
-int ks_cgroup_create(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
-		     struct ks_err *err)
+/* In no hierarchy may somebody else's processes be where ours are to come. */
+static int check_empty(const struct ks_cgroup *cg, bool *ret_existed, struct ks_err *err)
 {
 	struct stat st;
 	char dir[PATH_MAX];
-	bool existed = false;
-	int r = 0;
 
-	if (n_hierarchies(cg)) {
-		hierarchy_dir(cg, n_hierarchies(cg) - 1, dir);
-		existed = stat(dir, &st) == 0;
+	for (size_t i = 0; i < n_hierarchies(cg); i++) {
+		ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+		struct pid_list l = { 0 };
+
+		hierarchy_dir(cg, i, dir);
+		if (stat(dir, &st) < 0)
+			continue;
+		*ret_existed = true;
+		l.v = KS_ARENA_NEWV(&a, pid_t, MAX_PIDS);
+		if (!l.v)
+			return ks_err_oom(err);
+		int r = walk(dir, 0, add_pids, &l);
+
+		if (r < 0)
+			return ks_err_set(err, r, "list the processes of %s", dir);
+		if (l.n)
+			return ks_err_kind(
+				err, KS_ERR_BUSY,
+				"cgroup %s is in use: it holds processes of somebody else", dir);
 	}
-	if (existed && ks_cgroup_populated(cg))
-		return ks_err_kind(err, KS_ERR_BUSY,
-				   "cgroup %s is in use: it holds processes of somebody else", dir);
+	return 0;
+}
+
+int ks_cgroup_create(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
+		     struct ks_err *err)
+{
+	char dir[PATH_MAX];
+	bool existed = false;
+	int r = check_empty(cg, &existed, err);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n_hierarchies(cg) && r >= 0; i++) {
 		bool v2 = i == cg->host.n_v1;
 
@@ -373,8 +396,8 @@ static int kill_by_list(const struct ks_cgroup *cg, struct ks_err *err)
 	/* The memory of a large process takes its time to be given back. */
 	for (unsigned int waited_ms = 0, pause_ms = 1; waited_ms < KILL_MS; waited_ms += pause_ms) {
 		ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
-		pid_t *pids;
-		size_t n;
+		pid_t *pids = NULL;
+		size_t n = 0;
 		int r = ks_cgroup_pids(&a, cg, &pids, &n, err);
 
 		if (r < 0)

@@ -9,13 +9,19 @@
 #include "resources.h"
 
 /* mknod of any device is harmless without access to it; the rest is the OCI default list. */
-#define DEV(t, ma, mi, acc) \
-	{ .allow = true, .type = t, .major = { ma >= 0, ma }, .minor = { mi >= 0, mi }, .access = acc }
+/* NOLINTBEGIN(bugprone-macro-parentheses): these are initialisers of members, not expressions. */
+#define DEV(t, ma, mi, acc)                                                                   \
+	{                                                                                     \
+		.allow = true, .type = t, .major = { ma >= 0, ma }, .minor = { mi >= 0, mi }, \
+		.access = acc                                                                 \
+	}
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct ks_spec_device_rule ks_default_device_rules[] = {
-	DEV("c", -1, -1, "m"),	  DEV("b", -1, -1, "m"),  DEV("c", 1, 3, "rwm"),
-	DEV("c", 1, 5, "rwm"),	  DEV("c", 1, 7, "rwm"),  DEV("c", 1, 8, "rwm"),
-	DEV("c", 1, 9, "rwm"),	  DEV("c", 5, 0, "rwm"),  DEV("c", 5, 2, "rwm"),
+	DEV("c", -1, -1, "m"),	  DEV("b", -1, -1, "m"), DEV("c", 1, 3, "rwm"),
+	DEV("c", 1, 5, "rwm"),	  DEV("c", 1, 7, "rwm"), DEV("c", 1, 8, "rwm"),
+	DEV("c", 1, 9, "rwm"),	  DEV("c", 5, 0, "rwm"), DEV("c", 5, 2, "rwm"),
 	DEV("c", 136, -1, "rwm"),
 };
 const size_t ks_n_default_device_rules = KS_ARRAY_LEN(ks_default_device_rules);
@@ -57,7 +63,8 @@ static int check(const struct ks_spec_device_rule *r, size_t i, struct ks_err *e
 	/* The kernel's v1 takes "a 1:3" for every device; nobody can mean that. */
 	if (is_any_type(r) && (!is_any(&r->major) || !is_any(&r->minor)))
 		return ks_err_kind(err, KS_ERR_INVALID,
-				   "linux.resources.devices[%zu]: a number needs the type b or c", i);
+				   "linux.resources.devices[%zu]: a number needs the type b or c",
+				   i);
 	return 0;
 }
 
@@ -66,7 +73,8 @@ int ks_device_plan(const struct ks_list *rules, struct ks_device_plan *ret, stru
 	const struct ks_spec_device_rule *v = rules->v;
 
 	if (rules->n > KS_DEVICE_MAX_RULES)
-		return ks_err_kind(err, KS_ERR_INVALID, "linux.resources.devices: more than %d rules",
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "linux.resources.devices: more than %d rules",
 				   KS_DEVICE_MAX_RULES);
 	*ret = (struct ks_device_plan){ .rules = v, .n = rules->n };
 	for (size_t i = 0; i < rules->n; i++) {

@@ -79,7 +79,8 @@ static int write_i64(int dirfd, const char *file, int64_t v, struct ks_err *err)
 	return ks_cgroup_write(dirfd, file, buf, err);
 }
 
-/* Opens the container's directory of a controller; *ret_fd -EBADF when nothing of it is asked for. */
+/* Opens the container's directory of a controller; *ret_fd -EBADF when nothing of it is asked for.
+ */
 static int open_controller(const struct ks_cgroup *cg, const char *controller, bool needed,
 			   int *ret_fd, struct ks_err *err)
 {
@@ -122,7 +123,8 @@ static int apply_memory(const struct ks_cgroup *cg, const struct ks_spec_memory 
 static int apply_cpu(const struct ks_cgroup *cg, const struct ks_spec_cpu *c, struct ks_err *err)
 {
 	ks_auto_fd int fd = -EBADF;
-	int r = open_controller(cg, "cpu", c->shares.set || c->period.set || c->quota.set, &fd, err);
+	int r = open_controller(cg, "cpu", c->shares.set || c->period.set || c->quota.set, &fd,
+				err);
 
 	if (r < 0 || fd < 0)
 		return r;

@@ -92,7 +92,8 @@ static int apply_memory(int fd, const struct ks_spec_memory *m, struct ks_err *e
 	return write_limit(fd, "memory.swap.max", swap, err);
 }
 
-/* Shares of 2 to 262144 are mapped to weights of 1 to 10000, as the kernel documents and runc does. */
+/* Shares of 2 to 262144 are mapped to weights of 1 to 10000, as the kernel documents and runc does.
+ */
 static int apply_cpu(int fd, const struct ks_spec_cpu *c, struct ks_err *err)
 {
 	char buf[64], quota[24] = "max";

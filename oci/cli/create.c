@@ -8,34 +8,38 @@
 
 #include "verbs.h"
 
-#define O(kind, member, name, letter, arg, help) \
-	{ name, letter, kind, offsetof(struct ks_create_opts, member), arg, help }
+#define O(kind, member, name, letter, arg, help)                                       \
+	{                                                                              \
+		name, letter, kind, offsetof(struct ks_create_opts, member), arg, help \
+	}
 
-#define COMMON_OPTIONS                                                                         \
-	O(KS_OPT_STR, bundle, "bundle", 'b', "DIR", "bundle with config.json (.)"),            \
-	O(KS_OPT_STR, console_socket, "console-socket", 0, "PATH",                             \
-	  "socket that gets the terminal"),                                                    \
-	O(KS_OPT_STR, pid_file, "pid-file", 0, "FILE", "write the pid of init here"),          \
-	O(KS_OPT_STR, preserve_fds, "preserve-fds", 0, "N", "pass N descriptors from 3 on"),   \
-	O(KS_OPT_FLAG, no_new_keyring, "no-new-keyring", 0, NULL,                              \
-	  "keep the caller's session keyring"),                                                \
-	O(KS_OPT_STR, rootfs, "rootfs", 0, "DIR",                                              \
-	  "quick form: no config.json, this root file system"),                                \
-	O(KS_OPT_STR, pod, "pod", 0, "NS/NAME", "quick form: identity of the pod"),            \
-	O(KS_OPT_STR, pod_uid, "pod-uid", 0, "UID", "quick form: join this incarnation"),      \
-	O(KS_OPT_STRV, volumes, "volume", 0, "CLAIM[:SIZE]:PATH[:ro]",                         \
-	  "quick form: mount a volume; with a size it is made when missing"),                  \
-	O(KS_OPT_STRV, templates, "volume-claim-template", 0, "NAME:SIZE:PATH[:ro]",           \
-	  "quick form: mount the pod's own claim NAME-POD"),                                   \
-	O(KS_OPT_STRV, empty_dirs, "empty-dir", 0, "NAME:PATH[:size=64Mi,medium=Memory]",      \
-	  "quick form: mount an emptyDir"),                                                    \
-	O(KS_OPT_STRV, env, "env", 'e', "NAME=VALUE", "quick form: environment"),              \
-	O(KS_OPT_STRV, annotations, "annotation", 0, "KEY=VALUE", "quick form: annotation"),   \
-	O(KS_OPT_STR, hostname, "hostname", 0, "NAME", "quick form: host name"),               \
-	O(KS_OPT_STR, cwd, "cwd", 0, "DIR", "quick form: working directory (/)"),              \
-	O(KS_OPT_STR, user, "user", 'u', "UID[:GID]", "quick form: user (0:0)"),               \
-	O(KS_OPT_FLAG, tty, "tty", 't', NULL, "quick form: with a terminal"),                  \
-	O(KS_OPT_FLAG, readonly, "read-only", 0, NULL, "quick form: read-only root")
+#define COMMON_OPTIONS                                                                            \
+	O(KS_OPT_STR, bundle, "bundle", 'b', "DIR", "bundle with config.json (.)"),               \
+		O(KS_OPT_STR, console_socket, "console-socket", 0, "PATH",                        \
+		  "socket that gets the terminal"),                                               \
+		O(KS_OPT_STR, pid_file, "pid-file", 0, "FILE", "write the pid of init here"),     \
+		O(KS_OPT_STR, preserve_fds, "preserve-fds", 0, "N",                               \
+		  "pass N descriptors from 3 on"),                                                \
+		O(KS_OPT_FLAG, no_new_keyring, "no-new-keyring", 0, NULL,                         \
+		  "keep the caller's session keyring"),                                           \
+		O(KS_OPT_STR, rootfs, "rootfs", 0, "DIR",                                         \
+		  "quick form: no config.json, this root file system"),                           \
+		O(KS_OPT_STR, pod, "pod", 0, "NS/NAME", "quick form: identity of the pod"),       \
+		O(KS_OPT_STR, pod_uid, "pod-uid", 0, "UID", "quick form: join this incarnation"), \
+		O(KS_OPT_STRV, volumes, "volume", 0, "CLAIM[:SIZE]:PATH[:ro]",                    \
+		  "quick form: mount a volume; with a size it is made when missing"),             \
+		O(KS_OPT_STRV, templates, "volume-claim-template", 0, "NAME:SIZE:PATH[:ro]",      \
+		  "quick form: mount the pod's own claim NAME-POD"),                              \
+		O(KS_OPT_STRV, empty_dirs, "empty-dir", 0, "NAME:PATH[:size=64Mi,medium=Memory]", \
+		  "quick form: mount an emptyDir"),                                               \
+		O(KS_OPT_STRV, env, "env", 'e', "NAME=VALUE", "quick form: environment"),         \
+		O(KS_OPT_STRV, annotations, "annotation", 0, "KEY=VALUE",                         \
+		  "quick form: annotation"),                                                      \
+		O(KS_OPT_STR, hostname, "hostname", 0, "NAME", "quick form: host name"),          \
+		O(KS_OPT_STR, cwd, "cwd", 0, "DIR", "quick form: working directory (/)"),         \
+		O(KS_OPT_STR, user, "user", 'u', "UID[:GID]", "quick form: user (0:0)"),          \
+		O(KS_OPT_FLAG, tty, "tty", 't', NULL, "quick form: with a terminal"),             \
+		O(KS_OPT_FLAG, readonly, "read-only", 0, NULL, "quick form: read-only root")
 
 const struct ks_option ks_create_options[] = { COMMON_OPTIONS, { 0 } };
 
@@ -48,7 +52,8 @@ const struct ks_option ks_run_options[] = {
 	{ 0 },
 };
 
-/* Descriptors that are to be passed on must be there, and kshim's own must not be taken for them. */
+/* Descriptors that are to be passed on must be there, and kshim's own must not be taken for them.
+ */
 int ks_cli_check_preserved(unsigned int n, struct ks_err *err)
 {
 	for (unsigned int fd = 3; fd < 3 + n; fd++)
@@ -164,8 +169,7 @@ static bool still_ours(struct ks_cli *cli, const struct prepared *p, const struc
 	ks_auto_fd int dir = -EBADF;
 
 	return ks_state_open(p->c.root_fd, p->c.id, &dir, NULL, NULL) == 0 &&
-	       ks_state_load(&cli->arena, dir, &c, NULL) == 0 &&
-	       c.pid.v == made->container.pid.v &&
+	       ks_state_load(&cli->arena, dir, &c, NULL) == 0 && c.pid.v == made->container.pid.v &&
 	       c.start_time.v == made->container.start_time.v;
 }
 
@@ -214,6 +218,14 @@ int ks_verb_run(struct ks_cli *cli, const void *opts, const struct ks_args *args
 	if (r < 0) {
 		prepared_done(&p);
 		return r;
+	}
+	int pending = o->detach ? 0 : ks_signals_pending();
+
+	/* Asked to end before there was anything to forward it to. */
+	if (pending) {
+		clean_up(cli, &p, &made, 0, err);
+		prepared_done(&p);
+		return 128 + pending;
 	}
 	r = ks_container_release(&made, &p.spec, err);
 	if (r == 0 && o->detach) {

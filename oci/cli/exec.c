@@ -7,8 +7,10 @@
 
 #define EXIT_EXEC_FAILED 255 /* what callers of runc take for "the exec itself failed" */
 
-#define O(kind, member, name, letter, arg, help) \
-	{ name, letter, kind, offsetof(struct ks_exec_opts, member), arg, help }
+#define O(kind, member, name, letter, arg, help)                                     \
+	{                                                                            \
+		name, letter, kind, offsetof(struct ks_exec_opts, member), arg, help \
+	}
 
 const struct ks_option ks_exec_options[] = {
 	O(KS_OPT_STR, console_socket, "console-socket", 0, "PATH", "socket that gets the terminal"),
@@ -70,8 +72,8 @@ static int from_options(struct ks_cli *cli, const struct ks_exec_opts *o,
 			return ks_err_oom(err);
 	for (size_t i = 0; i < o->env.n; i++) {
 		if (!strchr(o->env.v[i], '=') || o->env.v[i][0] == '=')
-			return ks_cli_usage_error(cli, err, "option --env: \"%s\" is not NAME=VALUE",
-						  o->env.v[i]);
+			return ks_cli_usage_error(
+				cli, err, "option --env: \"%s\" is not NAME=VALUE", o->env.v[i]);
 		if (ks_strv_append(&cli->arena, &env, o->env.v[i]) < 0)
 			return ks_err_oom(err);
 	}
@@ -90,8 +92,8 @@ static int from_file(struct ks_cli *cli, const char *path, struct ks_spec_proces
 		     struct ks_err *err)
 {
 	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *text;
-	size_t len;
+	char *text = NULL;
+	size_t len = 0;
 	int r = fd < 0 ? -errno : ks_fd_read_all(&cli->arena, fd, KS_JSON_MAX_BYTES, &text, &len);
 
 	if (r < 0)
@@ -139,8 +141,7 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 	if (r == 0 && o->caps.n)
 		r = add_caps(cli, o, &p, err);
 	if (r == 0 && o->detach && p.terminal && !o->console_socket)
-		r = ks_cli_usage_error(cli, err,
-				       "a detached terminal needs --console-socket");
+		r = ks_cli_usage_error(cli, err, "a detached terminal needs --console-socket");
 	if (r == 0 && !o->detach)
 		r = ks_signals_block(err);
 	if (r == 0) {

@@ -39,7 +39,8 @@ int ks_cli_parse_user(const char *s, uint32_t *uid, uint32_t *gid, struct ks_err
 static int bad(struct quick *q, const char *option, const char *value, const char *form,
 	       struct ks_err *err)
 {
-	return ks_cli_usage_error(q->cli, err, "option --%s: \"%s\" is not %s", option, value, form);
+	return ks_cli_usage_error(q->cli, err, "option --%s: \"%s\" is not %s", option, value,
+				  form);
 }
 
 /* "CLAIM[:SIZE]:PATH[:ro]": the path is the part that begins with a slash. */
@@ -190,8 +191,7 @@ static int make_annotations(struct quick *q, const struct ks_create_opts *o, str
 			r = add_annotation(a, m, "dev.kshim.volume-mounts", mounts.buf.data);
 	}
 	if (r == 0 && q->templates.buf.len > 2)
-		r = add_annotation(a, m, "dev.kshim.volume-claim-templates",
-				   q->templates.buf.data);
+		r = add_annotation(a, m, "dev.kshim.volume-claim-templates", q->templates.buf.data);
 	for (size_t i = 0; i < o->annotations.n && r == 0; i++) {
 		char *eq = strchr(o->annotations.v[i], '=');
 

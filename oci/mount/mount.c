@@ -97,8 +97,8 @@ static int finish_fs(int fs_fd, const char *type, uint64_t attr, int *ret_fd, st
 	return 0;
 }
 
-int ks_mount_new(const char *type, const char *source, const char *data, uint64_t attr,
-		 int *ret_fd, struct ks_err *err)
+int ks_mount_new(const char *type, const char *source, const char *data, uint64_t attr, int *ret_fd,
+		 struct ks_err *err)
 {
 	ks_auto_fd int fs_fd = -EBADF;
 	int r = open_fs(type, source, &fs_fd, err);

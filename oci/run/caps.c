@@ -24,7 +24,8 @@ static int read_set(struct ks_arena *a, const struct ks_strv *names, uint64_t gr
 		if (cap_from_name(names->v[i], &v) < 0 || v < 0 || v > 63)
 			r = warn(a, warnings, names->v[i], "is unknown and left out");
 		else if (!(grantable >> v & 1))
-			r = warn(a, warnings, names->v[i], "cannot be granted here and is left out");
+			r = warn(a, warnings, names->v[i],
+				 "cannot be granted here and is left out");
 		else
 			*ret |= UINT64_C(1) << v;
 		if (r < 0)

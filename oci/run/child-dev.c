@@ -64,8 +64,10 @@ static int make_link(struct ks_child *c, int dev, const char *target, const char
 static int make_links(struct ks_child *c)
 {
 	static const char *const links[][2] = {
-		{ "/proc/self/fd", "fd" },	   { "/proc/self/fd/0", "stdin" },
-		{ "/proc/self/fd/1", "stdout" },   { "/proc/self/fd/2", "stderr" },
+		{ "/proc/self/fd", "fd" },
+		{ "/proc/self/fd/0", "stdin" },
+		{ "/proc/self/fd/1", "stdout" },
+		{ "/proc/self/fd/2", "stderr" },
 	};
 	/* Opened once: an image whose /dev is a link gets its nodes inside itself. */
 	ks_auto_fd int dev = ks_path_mkdir(c->p->rootfs_fd, "/dev", 0755);
@@ -120,7 +122,8 @@ static int open_terminal(struct ks_child *c, int *ret_master, int *ret_slave)
 	if (master < 0)
 		return ks_err_set(&c->err, master, "open /dev/pts/ptmx for the terminal");
 	if (fstatfs(master, &sfs) < 0 || sfs.f_type != DEVPTS_MAGIC)
-		return ks_err_kind(&c->err, KS_ERR_INVALID, "/dev/pts of the container is no devpts");
+		return ks_err_kind(&c->err, KS_ERR_INVALID,
+				   "/dev/pts of the container is no devpts");
 	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return ks_err_set(&c->err, -errno, "unlock the terminal");
 	int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);

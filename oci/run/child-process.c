@@ -263,7 +263,8 @@ static int check_file(const char *path)
 	return 0;
 }
 
-/* Searched now, so that `create` can tell; args[0] is replaced by nothing, only the path is kept. */
+/* Searched now, so that `create` can tell; args[0] is replaced by nothing, only the path is kept.
+ */
 static const char *find_command(struct ks_child *c, char *buf, size_t size, int *ret)
 {
 	const struct ks_plan_process *p = &c->p->process;

@@ -315,7 +315,12 @@ int ks_child_pivot(struct ks_child *c)
 	/* Both names are ".": the old root is mounted over the new one, and taken off at once. */
 	if (ks_sys_pivot_root(".", ".") < 0)
 		return ks_err_set(&c->err, -errno, "pivot_root");
-	/* This namespace's copies of the host's mounts, never the mounts themselves. */
+	/*
+	 * This namespace's copies of the host's mounts, never the mounts themselves: where they are
+	 * shared still (rootfsPropagation), taking them off would take off the host's.
+	 */
+	if (mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return ks_err_set(&c->err, -errno, "part the old root from the host");
 	if (umount2(".", MNT_DETACH) < 0)
 		return ks_err_set(&c->err, -errno, "detach the old root");
 	if (chdir("/") < 0)

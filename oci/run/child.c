@@ -111,8 +111,9 @@ static int step_open_proc(struct ks_child *c)
 {
 	if (!c->p->sysctl->n)
 		return 0;
-	return ks_mount_new("proc", "proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-							  MOUNT_ATTR_NOEXEC, &c->proc_fd, &c->err);
+	return ks_mount_new("proc", "proc", NULL,
+			    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, &c->proc_fd,
+			    &c->err);
 }
 
 static int step_sysctl(struct ks_child *c)
@@ -138,7 +139,7 @@ static int step_sysctl(struct ks_child *c)
 static int run_hooks(struct ks_child *c, const struct ks_plan_hooks *h, const char *kind)
 {
 	for (size_t i = 0; i < h->n; i++) {
-		int r = ks_hook_run(&h->v[i], c->state_fd, &c->err);
+		int r = ks_hook_run(&h->v[i], c->state_fd, NULL, &c->err);
 
 		if (r < 0)
 			return ks_err_prefix(&c->err, r, "%s hook %zu", kind, i);
@@ -175,7 +176,8 @@ static int step_ready(struct ks_child *c)
 {
 	int r = send_simple(c, KS_MSG_READY, -1);
 
-	/* Until the container is on record nobody could find this process: it ends with its parent. */
+	/* Until the container is on record nobody could find this process: it ends with its parent.
+	 */
 	return r < 0 ? r : ks_child_expect(c, c->sock, KS_MSG_SAVED, NULL);
 }
 
@@ -269,11 +271,9 @@ static void reset_signals(void)
 
 void ks_child_run(struct ks_plan *p, int sock)
 {
-	struct ks_child c = { .p = p,
-			      .sock = sock,
-			      .start_fd = -EBADF,
-			      .state_fd = -EBADF,
-			      .proc_fd = -EBADF };
+	struct ks_child c = {
+		.p = p, .sock = sock, .start_fd = -EBADF, .state_fd = -EBADF, .proc_fd = -EBADF
+	};
 
 	/*
 	 * Not dumpable: a process of a namespace that is joined below must not

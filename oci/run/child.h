@@ -28,8 +28,8 @@ ks_child_step ks_child_propagation, ks_child_attach_rootfs, ks_child_mounts, ks_
 /* child-dev.c */
 ks_child_step ks_child_devices, ks_child_console;
 /* child-process.c */
-ks_child_step ks_child_session, ks_child_make_cwd, ks_child_rlimits, ks_child_cwd, ks_child_seccomp_early,
-	ks_child_identity, ks_child_find_command, ks_child_exec;
+ks_child_step ks_child_session, ks_child_make_cwd, ks_child_rlimits, ks_child_cwd,
+	ks_child_seccomp_early, ks_child_identity, ks_child_find_command, ks_child_exec;
 
 /* Waits for a message of that type; anything else is an error. *ret_fd as in ks_channel_recv(). */
 int ks_child_expect(struct ks_child *c, int sock, enum ks_launch_msg type, int *ret_fd);

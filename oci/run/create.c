@@ -54,14 +54,15 @@ static int make_state_file(const struct ks_container *c, enum ks_status status, 
 	return 0;
 }
 
-static int run_hooks(struct ks_arena *a, const struct ks_list *list, const char *kind, int state_fd,
-		     struct ks_err *err)
+/* In the bundle, as runc does it. */
+static int run_hooks(struct ks_arena *a, const struct ks_list *list, const char *kind,
+		     const char *bundle, int state_fd, struct ks_err *err)
 {
 	struct ks_plan_hooks hooks = { 0 };
 	int r = ks_plan_hooks(a, list, &hooks, err);
 
 	for (size_t i = 0; i < hooks.n && r == 0; i++) {
-		r = ks_hook_run(&hooks.v[i], state_fd, err);
+		r = ks_hook_run(&hooks.v[i], state_fd, bundle, err);
 		if (r < 0)
 			r = ks_err_prefix(err, r, "%s hook %zu", kind, i);
 	}
@@ -78,7 +79,7 @@ int ks_hooks_run_list(const struct ks_list *list, const char *kind, const struct
 		return 0;
 	int r = make_state_file(c, status, &fd, err);
 
-	return r < 0 ? r : run_hooks(&a, list, kind, fd, err);
+	return r < 0 ? r : run_hooks(&a, list, kind, c->bundle, fd, err);
 }
 
 /* Everything that the undoing of a failed create needs. */
@@ -90,7 +91,6 @@ struct making {
 	struct ks_cgroup cgroup;
 	struct ks_plan plan;
 	struct ks_launched launched;
-	struct ks_mount_request *volumes;
 	bool storage_up;
 };
 
@@ -103,10 +103,11 @@ static int on_hooks(void *data, int *ret_state_fd, struct ks_err *err)
 	int r = make_state_file(&m->out->container, KS_STATUS_CREATING, ret_state_fd, err);
 
 	if (r == 0)
-		r = run_hooks(m->arena, &s->hooks.prestart, "prestart", *ret_state_fd, err);
-	if (r == 0)
-		r = run_hooks(m->arena, &s->hooks.create_runtime, "createRuntime", *ret_state_fd,
+		r = run_hooks(m->arena, &s->hooks.prestart, "prestart", m->c->bundle, *ret_state_fd,
 			      err);
+	if (r == 0)
+		r = run_hooks(m->arena, &s->hooks.create_runtime, "createRuntime", m->c->bundle,
+			      *ret_state_fd, err);
 	m->out->container.pid.set = false;
 	return r;
 }
@@ -114,6 +115,7 @@ static int on_hooks(void *data, int *ret_state_fd, struct ks_err *err)
 static int make_record(struct making *m, struct ks_err *err)
 {
 	struct ks_container *k = &m->out->container;
+	const struct ks_spec_namespace *pid = ks_spec_namespace(m->spec, KS_NS_PID);
 	char buf[KS_BOOT_ID_SIZE], now[40], rootfs[4096];
 	int r = ks_boot_id(buf, err);
 
@@ -132,6 +134,7 @@ static int make_record(struct making *m, struct ks_err *err)
 		.cgroup_path = m->cgroup.path,
 		.boot_id = ks_arena_strdup(m->arena, buf),
 		.owner_uid = getuid(),
+		.own_pidns = pid && ks_str_empty(pid->path),
 		.no_new_keyring = m->c->no_new_keyring,
 		.annotations = m->spec->annotations,
 	};
@@ -160,10 +163,9 @@ static int storage_up(struct making *m, struct ks_err *err)
 	if (!st || !m->out->container.storage)
 		return 0;
 	m->storage_up = true;
-	int r = st->up(st->data, m->arena, m->out->container.storage, m->c->id, &m->volumes,
-		       &m->c->n_volumes, &m->c->hostname, err);
+	int r = st->up(st->data, m->arena, m->out->container.storage, m->c->id, &m->c->volumes,
+		       err);
 
-	m->c->volumes = m->volumes;
 	ks_crash_point("storage-up");
 	return r;
 }
@@ -328,8 +330,8 @@ int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks
 	if (r < 0)
 		return r;
 	r = make(&m, err);
-	for (size_t i = 0; i < c->n_volumes; i++)
-		m.volumes[i].fd = ks_fd_close(m.volumes[i].fd);
+	for (size_t i = 0; i < c->volumes.n; i++)
+		c->volumes.v[i].fd = ks_fd_close(c->volumes.v[i].fd);
 	ks_plan_done(&m.plan);
 	if (r < 0) {
 		undo(&m);

@@ -11,7 +11,7 @@
 
 #include "plan.h"
 
-static void exec_hook(const struct ks_plan_hook *h, int state_fd)
+static void exec_hook(const struct ks_plan_hook *h, int state_fd, const char *cwd)
 {
 	sigset_t none;
 
@@ -19,6 +19,8 @@ static void exec_hook(const struct ks_plan_hook *h, int state_fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* A shared offset: every hook reads the state from its beginning. */
 	if (state_fd >= 0 && (lseek(state_fd, 0, SEEK_SET) < 0 || dup2(state_fd, 0) < 0))
+		_exit(126);
+	if (cwd && chdir(cwd) < 0)
 		_exit(126);
 	ks_sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	execve(h->path, h->args, h->env);
@@ -43,7 +45,7 @@ static int wait_hook(pid_t pid, int timeout_s)
 	return r == 0;
 }
 
-int ks_hook_run(const struct ks_plan_hook *h, int state_fd, struct ks_err *err)
+int ks_hook_run(const struct ks_plan_hook *h, int state_fd, const char *cwd, struct ks_err *err)
 {
 	int status;
 	pid_t pid = fork();
@@ -51,7 +53,7 @@ int ks_hook_run(const struct ks_plan_hook *h, int state_fd, struct ks_err *err)
 	if (pid < 0)
 		return ks_err_set(err, -errno, "fork for hook %s", h->path);
 	if (pid == 0)
-		exec_hook(h, state_fd);
+		exec_hook(h, state_fd, cwd);
 	int timed_out = wait_hook(pid, h->timeout_s);
 
 	while (waitpid(pid, &status, 0) < 0)

@@ -132,7 +132,8 @@ static int launch_joined(struct ks_plan *p, int pair[2], struct ks_launched *l, 
 	return 0;
 }
 
-/* Children of this process are made in the pid namespace that is to be joined, then again in ours. */
+/* Children of this process are made in the pid namespace that is to be joined, then again in ours.
+ */
 static int clone_in_pidns(struct ks_plan *p, struct ks_launched *l, struct ks_err *err)
 {
 	ks_auto_fd int own = -EBADF;
@@ -274,10 +275,11 @@ static int child_died(struct ks_launched *l, struct ks_err *err)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "the process was killed by its seccomp filter before it could "
 				   "start: the profile forbids what is needed to get there");
-	return ks_err_kind(err, KS_ERR_INTERNAL,
-			   "the process was killed before it started (signal %d; too small a memory "
-			   "limit?)",
-			   si.si_status);
+	return ks_err_kind(
+		err, KS_ERR_INTERNAL,
+		"the process was killed before it started (signal %d; too small a memory "
+		"limit?)",
+		si.si_status);
 }
 
 int ks_launch_send(struct ks_launched *l, enum ks_launch_msg type, int fd, struct ks_err *err)
@@ -385,14 +387,18 @@ int ks_pid_file_write(const char *path, pid_t pid, struct ks_err *err)
 	ks_auto_free char *tmp = NULL;
 
 	/* Beside it and renamed: a reader never sees an empty file. */
-	if (asprintf(&tmp, "%s.kshim-tmp", path) < 0) {
+	if (asprintf(&tmp, "%s.kshim-%d", path, getpid()) < 0) {
 		tmp = NULL;
 		return ks_err_oom(err);
 	}
-	ks_auto_fd int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	/* A new one, and no link: others may be able to write to that directory. */
+	(void)unlink(tmp);
+	ks_auto_fd int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	int r = fd < 0 ? -errno : ks_fd_write_all(fd, text, n);
 
 	if (r == 0 && rename(tmp, path) < 0)
 		r = -errno;
+	if (r < 0 && fd >= 0)
+		(void)unlink(tmp);
 	return r < 0 ? ks_err_set(err, r, "write pid file %s", path) : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* start, kill and delete: all by the record, none reads the bundle. */
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -116,7 +117,8 @@ int ks_container_start(int root_fd, const char *id, struct ks_err *err)
 	if (r == 0)
 		r = ks_spec_load(&o.arena, o.dir_fd, "config.json", &s, err);
 	if (r == 0)
-		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING, err);
+		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING,
+				      err);
 	if (r < 0 && s.hooks.poststart.n && open_init(&o, &pidfd, NULL) == 0)
 		ks_sys_pidfd_send_signal(pidfd, SIGKILL); /* fatal since runtime-spec 1.3 */
 	opened_done(&o);
@@ -185,6 +187,19 @@ static int wait_end(int pidfd, const struct opened *o, struct ks_err *err)
 	return 0;
 }
 
+/* A process in a frozen v1 cgroup does not die. */
+static void thaw(const struct ks_cgroup *cg)
+{
+	char path[PATH_MAX];
+
+	if (ks_cgroup_dir(cg, "freezer", path) < 0)
+		return;
+	size_t n = strlen(path);
+
+	ks_fmt(path + n, sizeof(path) - n, "/freezer.state");
+	(void)ks_file_write_at(AT_FDCWD, path, "THAWED");
+}
+
 /* SIGKILL, then wait: storage must not be taken away from under a living process. */
 static int stop(struct opened *o, const struct ks_cgroup *cg, struct ks_err *err)
 {
@@ -193,10 +208,26 @@ static int stop(struct opened *o, const struct ks_cgroup *cg, struct ks_err *err
 
 	if (open_init(o, &pidfd, NULL) == 0)
 		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
-	/* A create that was cut off before it made its cgroup had only read its name. */
-	if (o->c.cgroup_made)
+	/*
+	 * With a pid namespace of its own all processes end with the first one. Who else is in the
+	 * cgroup then is somebody else's, as after a create that only read the cgroup's name.
+	 */
+	if (o->c.cgroup_made && !o->c.own_pidns)
 		r = ks_cgroup_kill(cg, err);
+	else
+		thaw(cg);
 	return r < 0 || pidfd < 0 ? r : wait_end(pidfd, o, err);
+}
+
+/* What is not known to be ours, or holds processes that cannot be ours, may stay. */
+static int destroy_cgroup(const struct ks_container *c, const struct ks_cgroup *cg,
+			  struct ks_err *err)
+{
+	int r = ks_cgroup_destroy(cg, c->cgroup_made ? CGROUP_MS : 1000, err);
+
+	if (r < 0 && !c->cgroup_made)
+		return 0;
+	return r == -EBUSY && c->own_pidns && ks_cgroup_populated(cg) ? 0 : r;
 }
 
 static int delete_opened(struct opened *o, int root_fd, const char *id,
@@ -210,10 +241,8 @@ static int delete_opened(struct opened *o, int root_fd, const char *id,
 	if (r == 0)
 		r = stop(o, &cg, err);
 	ks_crash_point("delete-stopped");
-	if (r == 0 && o->c.cgroup_made)
-		r = ks_cgroup_destroy(&cg, CGROUP_MS, err);
-	else if (r == 0)
-		(void)ks_cgroup_destroy(&cg, 1000, NULL); /* an empty one may be of the cut */
+	if (r == 0)
+		r = destroy_cgroup(&o->c, &cg, err);
 	ks_crash_point("delete-cgroup");
 	if (r == 0 && o->c.storage) {
 		if (!storage)
@@ -240,8 +269,8 @@ int ks_container_delete(int root_fd, const char *id, bool force, const struct ks
 	if (r == 0 && o.no_record) {
 		/* A create that died before its record had made nothing else. */
 		r = ks_state_remove(root_fd, id, err);
-	} else if (r == 0 && !force && (o.status == KS_STATUS_RUNNING ||
-					o.status == KS_STATUS_PAUSED)) {
+	} else if (r == 0 && !force &&
+		   (o.status == KS_STATUS_RUNNING || o.status == KS_STATUS_PAUSED)) {
 		r = ks_err_kind(err, KS_ERR_STATE,
 				"cannot delete container \"%s\" that is not stopped: it is %s", id,
 				ks_status_name(o.status));

@@ -34,7 +34,8 @@ static int plan_bind(const struct ks_create *c, const struct ks_spec_mount *sm,
 
 	/* Private unless asked for otherwise: what the container mounts stays inside. */
 	if (r == 0)
-		r = ks_mount_propagate(m->fd, m->opts.propagation ? m->opts.propagation : MS_PRIVATE,
+		r = ks_mount_propagate(m->fd,
+				       m->opts.propagation ? m->opts.propagation : MS_PRIVATE,
 				       m->opts.propagation ? m->opts.propagation_rec : true, err);
 	if (r == 0)
 		r = ks_mount_set(m->fd, m->opts.attr_set, m->opts.attr_clr, false, err);
@@ -83,9 +84,8 @@ static int plan_cgroup_v1(struct ks_arena *a, const struct ks_cgroup *cg, struct
 	return 0;
 }
 
-static int plan_mount(struct ks_arena *a, const struct ks_create *c,
-		      const struct ks_spec_mount *sm, const struct ks_cgroup *cg,
-		      struct ks_plan *p, struct ks_err *err)
+static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struct ks_spec_mount *sm,
+		      const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err)
 {
 	struct ks_plan_mount *m = &p->mounts[p->n_mounts];
 	char target[PATH_MAX];
@@ -189,16 +189,16 @@ int ks_plan_mounts(struct ks_arena *a, const struct ks_create *c, const struct k
 	if (s->mounts.n > KS_PLAN_MAX_MOUNTS)
 		return ks_err_kind(err, KS_ERR_INVALID, "mounts: more than %d", KS_PLAN_MAX_MOUNTS);
 	p->make_dev = true;
-	p->mounts = KS_ARENA_NEWV(a, struct ks_plan_mount, s->mounts.n + c->n_volumes + 1);
+	p->mounts = KS_ARENA_NEWV(a, struct ks_plan_mount, s->mounts.n + c->volumes.n + 1);
 	if (!p->mounts)
 		return ks_err_oom(err);
 	for (size_t i = 0; i < s->mounts.n && r == 0; i++)
 		r = plan_mount(a, c, &v[i], cg, p, err);
 	/* Volumes come last, over what the image or the caller has put there. */
-	for (size_t i = 0; i < c->n_volumes && r == 0; i++)
-		r = plan_volume(a, &c->volumes[i], p, err);
-	if (r == 0 && c->n_volumes)
-		r = order_volumes(&p->mounts[p->n_mounts - c->n_volumes], c->n_volumes, err);
+	for (size_t i = 0; i < c->volumes.n && r == 0; i++)
+		r = plan_volume(a, &c->volumes.v[i], p, err);
+	if (r == 0 && c->volumes.n)
+		r = order_volumes(&p->mounts[p->n_mounts - c->volumes.n], c->volumes.n, err);
 	return r;
 }
 
@@ -230,8 +230,7 @@ static int plan_device(const struct ks_spec_device *sd, struct ks_plan_device *d
 	*d = (struct ks_plan_device){
 		.path = sd->path,
 		.mode = type | (sd->file_mode.set ? (mode_t)sd->file_mode.v : 0666U),
-		.rdev = type == S_IFIFO ? 0 :
-					  makedev((unsigned)sd->major.v, (unsigned)sd->minor.v),
+		.rdev = type == S_IFIFO ? 0 : makedev((unsigned)sd->major.v, (unsigned)sd->minor.v),
 		.uid = (uid_t)sd->uid.v,
 		.gid = (gid_t)sd->gid.v,
 		.bind_fd = -EBADF,
@@ -258,8 +257,8 @@ int ks_plan_devices(struct ks_arena *a, const struct ks_spec *s, struct ks_plan 
 	if (s->lnx.devices.n > KS_PLAN_MAX_MOUNTS)
 		return ks_err_kind(err, KS_ERR_INVALID, "linux.devices: more than %d",
 				   KS_PLAN_MAX_MOUNTS);
-	p->devices = KS_ARENA_NEWV(a, struct ks_plan_device,
-				   KS_ARRAY_LEN(defaults) + s->lnx.devices.n);
+	p->devices =
+		KS_ARENA_NEWV(a, struct ks_plan_device, KS_ARRAY_LEN(defaults) + s->lnx.devices.n);
 	if (!p->devices)
 		return ks_err_oom(err);
 	/* The spec's own first: one of a default path is a default that it has changed. */

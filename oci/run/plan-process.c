@@ -6,8 +6,8 @@
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Copies env with two slots to spare, since the child adds HOME without an allocation. */
-static int plan_env(struct ks_arena *a, const struct ks_spec_process *sp,
-		    struct ks_plan_process *p, struct ks_err *err)
+static int plan_env(struct ks_arena *a, const struct ks_spec_process *sp, struct ks_plan_process *p,
+		    struct ks_err *err)
 {
 	p->env = KS_ARENA_NEWV(a, char *, sp->env.n + 2);
 	if (!p->env)
@@ -66,6 +66,7 @@ int ks_plan_process(struct ks_arena *a, const struct ks_spec_process *sp, bool n
 	static const struct ks_spec_caps none;
 
 	if (r == 0)
-		r = ks_caps_plan(sp->caps ? sp->caps : &none, new_userns, a, warnings, &p->caps, err);
+		r = ks_caps_plan(sp->caps ? sp->caps : &none, new_userns, a, warnings, &p->caps,
+				 err);
 	return r;
 }

@@ -174,8 +174,8 @@ static int plan_rootfs(const struct ks_create *c, const struct ks_spec *s, struc
 
 	if (fstat(dir, &st) == 0 && stat("/", &root) == 0 && st.st_dev == root.st_dev &&
 	    st.st_ino == root.st_ino)
-		return ks_err_kind(err, KS_ERR_INVALID,
-				   "root.path: %s is the root of this host", s->root.path);
+		return ks_err_kind(err, KS_ERR_INVALID, "root.path: %s is the root of this host",
+				   s->root.path);
 	int r = ks_mount_clone(dir, "", true, &p->rootfs_fd, err);
 
 	if (r == 0)
@@ -189,8 +189,9 @@ static int plan_rootfs(const struct ks_create *c, const struct ks_spec *s, struc
  */
 static int check_sysctl(const struct ks_spec *s, const struct ks_plan *p, struct ks_err *err)
 {
-	static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
-					   "kernel.sem",    "kernel.shmall", "kernel.shmmax",
+	static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb",
+					   "kernel.msgmni", "kernel.sem",
+					   "kernel.shmall", "kernel.shmmax",
 					   "kernel.shmmni", "kernel.shm_rmid_forced" };
 	const struct ks_map *m = &s->lnx.sysctl;
 
@@ -253,7 +254,7 @@ static int plan_names(const struct ks_create *c, const struct ks_spec *s, struct
 		      struct ks_err *err)
 {
 	if (has_private(s, p, KS_NS_UTS)) {
-		p->hostname = c->hostname ? c->hostname : s->hostname;
+		p->hostname = c->volumes.hostname ? c->volumes.hostname : s->hostname;
 		p->domainname = s->domainname;
 		return 0;
 	}

@@ -28,8 +28,8 @@ struct ks_plan_mount {
 	const char *target; /* absolute, cleaned */
 	const char *source, *type;
 	struct ks_mount_opts opts;
-	int fd;	      /* owned */
-	bool is_file; /* the target is to be a file */
+	int fd;		   /* owned */
+	bool is_file;	   /* the target is to be a file */
 	uint64_t dev, ino; /* of a volume: what must stand at the target */
 };
 
@@ -95,8 +95,8 @@ struct ks_plan_process {
 };
 
 struct ks_plan {
-	uint64_t clone_flags; /* CLONE_NEW*, but for the cgroup namespace */
-	bool new_cgroupns;    /* unshared when the cgroup is joined */
+	uint64_t clone_flags;	  /* CLONE_NEW*, but for the cgroup namespace */
+	bool new_cgroupns;	  /* unshared when the cgroup is joined */
 	int join_fd[KS_NS_COUNT]; /* owned, or -EBADF */
 	int init_pidfd;		  /* exec: join all its namespaces; owned, or -EBADF */
 	uint64_t init_ns_flags;	  /* exec: those that differ from ours */
@@ -159,9 +159,9 @@ int ks_seccomp_plan(struct ks_arena *a, const struct ks_spec *s, int runtime_fd,
 
 /*
  * Runs a hook and waits for it; 0 or -errno, with its exit code in @err.
- * Context: parent or child; no allocation.
+ * @cwd: NULL to stay. Context: parent or child; no allocation.
  */
-int ks_hook_run(const struct ks_plan_hook *h, int state_fd, struct ks_err *err);
+int ks_hook_run(const struct ks_plan_hook *h, int state_fd, const char *cwd, struct ks_err *err);
 
 /* child.c: never returns. Context: the child of clone3. */
 void ks_child_run(struct ks_plan *p, int sock) __attribute__((noreturn));

@@ -49,18 +49,26 @@ struct profile {
 enum action { KILL = 1, KILL_PROCESS, TRAP, ERRNO, TRACE, ALLOW, LOG };
 
 static const struct ks_json_name actions[] = {
-	{ "SCMP_ACT_KILL", KILL },	 { "SCMP_ACT_KILL_THREAD", KILL },
+	{ "SCMP_ACT_KILL", KILL },
+	{ "SCMP_ACT_KILL_THREAD", KILL },
 	{ "SCMP_ACT_KILL_PROCESS", KILL_PROCESS },
-	{ "SCMP_ACT_TRAP", TRAP },	 { "SCMP_ACT_ERRNO", ERRNO },
-	{ "SCMP_ACT_TRACE", TRACE },	 { "SCMP_ACT_ALLOW", ALLOW },
-	{ "SCMP_ACT_LOG", LOG },	 { NULL, 0 },
+	{ "SCMP_ACT_TRAP", TRAP },
+	{ "SCMP_ACT_ERRNO", ERRNO },
+	{ "SCMP_ACT_TRACE", TRACE },
+	{ "SCMP_ACT_ALLOW", ALLOW },
+	{ "SCMP_ACT_LOG", LOG },
+	{ NULL, 0 },
 };
 
 static const struct ks_json_name ops[] = {
-	{ "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT },
-	{ "SCMP_CMP_LE", SCMP_CMP_LE }, { "SCMP_CMP_EQ", SCMP_CMP_EQ },
-	{ "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
-	{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ }, { NULL, 0 },
+	{ "SCMP_CMP_NE", SCMP_CMP_NE },
+	{ "SCMP_CMP_LT", SCMP_CMP_LT },
+	{ "SCMP_CMP_LE", SCMP_CMP_LE },
+	{ "SCMP_CMP_EQ", SCMP_CMP_EQ },
+	{ "SCMP_CMP_GE", SCMP_CMP_GE },
+	{ "SCMP_CMP_GT", SCMP_CMP_GT },
+	{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
+	{ NULL, 0 },
 };
 
 static const struct ks_json_field arg_fields[] = {
@@ -189,7 +197,7 @@ static int add_rules(struct ks_json_ctx *ctx, scmp_filter_ctx scmp, const struct
 
 	for (size_t i = 0; i < p->rules.n; i++) {
 		size_t old = ks_json_enter(ctx, "syscalls", 0);
-		uint32_t action;
+		uint32_t action = 0;
 
 		ks_json_enter(ctx, NULL, i);
 		int r = to_scmp(ctx, v[i].action, &v[i].errno_ret, &action);
@@ -209,7 +217,8 @@ static int add_rules(struct ks_json_ctx *ctx, scmp_filter_ctx scmp, const struct
 		for (size_t k = 0; k < v[i].names.n && action != default_action; k++) {
 			int nr = seccomp_syscall_resolve_name(v[i].names.v[k]);
 
-			/* Profiles name calls of other kernels and machines: those cannot be made. */
+			/* Profiles name calls of other kernels and machines: those cannot be made.
+			 */
 			if (nr == __NR_SCMP_ERROR)
 				continue;
 			r = add_rule(scmp, action, nr, &v[i].args);
@@ -241,7 +250,7 @@ static int export_program(struct ks_arena *a, scmp_filter_ctx scmp, char **ret, 
 
 static int compile(struct ks_json_ctx *ctx, const struct profile *p, char **ret, size_t *ret_len)
 {
-	uint32_t default_action;
+	uint32_t default_action = 0;
 	int r = to_scmp(ctx, p->default_action, &p->default_errno, &default_action);
 
 	if (r < 0)

@@ -10,8 +10,9 @@ int ks_signal_parse(const char *s)
 {
 	uint64_t n;
 
+	/* 0 is no signal, but asks whether there is a process. */
 	if (ks_parse_u64(s, 64, &n) == 0)
-		return n ? (int)n : -EINVAL;
+		return (int)n;
 	if (strncasecmp(s, "SIG", 3) == 0)
 		s += 3;
 	bool max = strncasecmp(s, "RTMAX", 5) == 0;

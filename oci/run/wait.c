@@ -2,15 +2,11 @@
 /*
  * A foreground process: its signals, its terminal, its exit code.
  */
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <kshim/compat.h>
@@ -18,23 +14,13 @@
 #include <kshim/loop.h>
 #include <kshim/run.h>
 
-#define RELAY_BYTES 8192
-
-/* One direction between the caller's stream and the terminal. */
-struct relay {
-	struct ks_watch in;
-	int out_fd;
-	bool watched;
-	bool drop; /* nobody reads it any more; the container must not notice by standing still */
-};
+#include "relay.h"
 
 struct waiting {
 	pid_t pid;
 	int pidfd, tty_fd;
 	struct ks_watch on_exit, on_signal;
-	struct relay input, output;
-	bool raw;
-	struct termios saved;
+	struct ks_relay relay;
 	int status;
 };
 
@@ -44,8 +30,8 @@ int ks_signals_block(struct ks_err *err)
 
 	sigfillset(&all);
 	/* What a bug of ours raises must end us, and stopping is between us and our shell. */
-	static const int keep[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP,
-				    SIGSYS,  SIGTTIN, SIGTTOU, SIGTSTP };
+	static const int keep[] = { SIGSEGV, SIGBUS, SIGILL,  SIGFPE,  SIGABRT,
+				    SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU, SIGTSTP };
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(keep); i++)
 		sigdelset(&all, keep[i]);
@@ -54,12 +40,17 @@ int ks_signals_block(struct ks_err *err)
 	return 0;
 }
 
-static void copy_window_size(struct waiting *w)
+int ks_signals_pending(void)
 {
-	struct winsize ws;
+	static const int ends[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	sigset_t set;
 
-	if (w->tty_fd >= 0 && ioctl(0, TIOCGWINSZ, &ws) == 0)
-		ioctl(w->tty_fd, TIOCSWINSZ, &ws);
+	if (sigpending(&set) < 0)
+		return 0;
+	for (size_t i = 0; i < KS_ARRAY_LEN(ends); i++)
+		if (sigismember(&set, ends[i]))
+			return ends[i];
+	return 0;
 }
 
 /* Reaps all children: those of a dead container may have become ours. */
@@ -83,8 +74,8 @@ static int on_signal(struct ks_loop *l, struct ks_watch *watch, uint32_t events,
 	(void)err;
 	if (read(watch->fd, &si, sizeof(si)) != sizeof(si))
 		return 0;
-	if (si.ssi_signo == SIGWINCH)
-		copy_window_size(w);
+	if (si.ssi_signo == SIGWINCH && w->tty_fd >= 0)
+		ks_relay_resize(&w->relay);
 	else if (si.ssi_signo == SIGCHLD)
 		reap(w);
 	else if (si.ssi_signo != SIGURG && si.ssi_signo != SIGPIPE)
@@ -102,84 +93,6 @@ static int on_exit_event(struct ks_loop *l, struct ks_watch *watch, uint32_t eve
 	return 0;
 }
 
-static void relay_stop(struct ks_loop *l, struct relay *r)
-{
-	if (r->watched)
-		ks_loop_remove(l, &r->in);
-	r->watched = false;
-}
-
-/* The caller's stream may be one that does not block: then we wait for it. */
-static int write_out(int fd, const char *buf, size_t n)
-{
-	while (n) {
-		ssize_t done = write(fd, buf, n);
-
-		if (done < 0 && errno == EAGAIN) {
-			struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-
-			(void)poll(&pfd, 1, 1000);
-		} else if (done < 0 && errno != EINTR) {
-			return -errno;
-		} else if (done > 0) {
-			buf += done;
-			n -= (size_t)done;
-		}
-	}
-	return 0;
-}
-
-static int on_relay(struct ks_loop *l, struct ks_watch *watch, uint32_t events, struct ks_err *err)
-{
-	struct relay *r = watch->data;
-	char buf[RELAY_BYTES];
-	ssize_t n = read(watch->fd, buf, sizeof(buf));
-
-	(void)events;
-	(void)err;
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return 0;
-	/* EIO: the last slave is closed. The exit comes by the pidfd. */
-	if (n <= 0)
-		relay_stop(l, r);
-	else if (!r->drop)
-		r->drop = write_out(r->out_fd, buf, (size_t)n) < 0;
-	return 0;
-}
-
-static void relay_start(struct ks_loop *l, struct relay *r, int in_fd, int out_fd)
-{
-	r->in = (struct ks_watch){ .fd = in_fd, .fn = on_relay, .data = r };
-	r->out_fd = out_fd;
-	/* A file or /dev/null as input cannot be watched; it has nothing to type either. */
-	r->watched = ks_loop_add(l, &r->in, EPOLLIN, NULL) == 0;
-}
-
-/* What the container wrote before it ended is still in the terminal. */
-static void drain(struct waiting *w)
-{
-	char buf[RELAY_BYTES];
-	ssize_t n;
-
-	if (w->tty_fd < 0 || fcntl(w->tty_fd, F_SETFL, O_NONBLOCK) < 0)
-		return;
-	while ((n = read(w->tty_fd, buf, sizeof(buf))) > 0)
-		if (write_out(1, buf, (size_t)n) < 0)
-			return;
-}
-
-static void set_raw(struct waiting *w)
-{
-	struct termios t;
-
-	if (w->tty_fd < 0 || tcgetattr(0, &w->saved) < 0)
-		return;
-	t = w->saved;
-	cfmakeraw(&t);
-	w->raw = tcsetattr(0, TCSANOW, &t) == 0;
-	copy_window_size(w);
-}
-
 static int start_watches(struct ks_loop *l, struct waiting *w, int signal_fd, struct ks_err *err)
 {
 	w->on_signal = (struct ks_watch){ .fd = signal_fd, .fn = on_signal, .data = w };
@@ -188,16 +101,18 @@ static int start_watches(struct ks_loop *l, struct waiting *w, int signal_fd, st
 
 	if (r == 0)
 		r = ks_loop_add(l, &w->on_exit, EPOLLIN, err);
-	if (r == 0 && w->tty_fd >= 0) {
-		relay_start(l, &w->input, 0, w->tty_fd);
-		relay_start(l, &w->output, w->tty_fd, 1);
-	}
+	if (r == 0 && w->tty_fd >= 0)
+		r = ks_relay_start(&w->relay, l, w->tty_fd, err);
 	return r;
 }
 
 int ks_process_wait(pid_t pid, int pidfd, int tty_fd, struct ks_err *err)
 {
-	struct waiting w = { .pid = pid, .pidfd = pidfd, .tty_fd = tty_fd, .status = -1 };
+	struct waiting w = { .pid = pid,
+			     .pidfd = pidfd,
+			     .tty_fd = tty_fd,
+			     .status = -1,
+			     .relay = { .tty_fd = -EBADF } };
 	struct ks_loop loop;
 	sigset_t blocked;
 
@@ -210,13 +125,10 @@ int ks_process_wait(pid_t pid, int pidfd, int tty_fd, struct ks_err *err)
 
 	if (r < 0)
 		return r;
-	set_raw(&w);
 	r = start_watches(&loop, &w, signal_fd, err);
 	if (r == 0)
 		r = ks_loop_run(&loop, err);
-	drain(&w);
-	if (w.raw)
-		tcsetattr(0, TCSANOW, &w.saved);
+	ks_relay_finish(&w.relay);
 	ks_loop_done(&loop);
 	if (r < 0)
 		return r;

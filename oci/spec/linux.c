@@ -6,8 +6,8 @@
 #include "tables.h"
 
 static const struct ks_json_name ns_names[] = {
-	{ "user", KS_NS_USER }, { "pid", KS_NS_PID },	  { "network", KS_NS_NETWORK },
-	{ "ipc", KS_NS_IPC },	{ "uts", KS_NS_UTS },	  { "mount", KS_NS_MOUNT },
+	{ "user", KS_NS_USER },	    { "pid", KS_NS_PID }, { "network", KS_NS_NETWORK },
+	{ "ipc", KS_NS_IPC },	    { "uts", KS_NS_UTS }, { "mount", KS_NS_MOUNT },
 	{ "cgroup", KS_NS_CGROUP }, { NULL, 0 },
 };
 

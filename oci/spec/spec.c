@@ -15,9 +15,9 @@ static const struct {
 	uint64_t flag;
 	const char *proc_name;
 } namespaces[KS_NS_COUNT] = {
-	[KS_NS_USER] = { CLONE_NEWUSER, "user" },    [KS_NS_PID] = { CLONE_NEWPID, "pid" },
-	[KS_NS_NETWORK] = { CLONE_NEWNET, "net" },   [KS_NS_IPC] = { CLONE_NEWIPC, "ipc" },
-	[KS_NS_UTS] = { CLONE_NEWUTS, "uts" },	     [KS_NS_MOUNT] = { CLONE_NEWNS, "mnt" },
+	[KS_NS_USER] = { CLONE_NEWUSER, "user" },	[KS_NS_PID] = { CLONE_NEWPID, "pid" },
+	[KS_NS_NETWORK] = { CLONE_NEWNET, "net" },	[KS_NS_IPC] = { CLONE_NEWIPC, "ipc" },
+	[KS_NS_UTS] = { CLONE_NEWUTS, "uts" },		[KS_NS_MOUNT] = { CLONE_NEWNS, "mnt" },
 	[KS_NS_CGROUP] = { CLONE_NEWCGROUP, "cgroup" },
 };
 
@@ -56,7 +56,8 @@ static const struct ks_json_field hook_fields[] = {
 	KS_END,
 };
 
-#define HOOKS(member, key) KS_LIST(struct ks_spec_hooks, member, struct ks_spec_hook, key, hook_fields)
+#define HOOKS(member, key) \
+	KS_LIST(struct ks_spec_hooks, member, struct ks_spec_hook, key, hook_fields)
 
 static const struct ks_json_field hooks_fields[] = {
 	HOOKS(prestart, "prestart"),
@@ -103,16 +104,15 @@ static int check_namespaces(struct ks_json_ctx *ctx, const struct ks_spec *s)
 					    ks_ns_proc_name((enum ks_ns)v[i].type));
 		seen |= 1U << v[i].type;
 		if (v[i].path && v[i].path[0] != '/')
-			return ks_json_fail(ctx, "linux.namespaces",
-					    "path \"%s\" is not absolute", v[i].path);
+			return ks_json_fail(ctx, "linux.namespaces", "path \"%s\" is not absolute",
+					    v[i].path);
 	}
 	const struct ks_spec_namespace *user = ks_spec_namespace(s, KS_NS_USER);
 	bool mapped = s->lnx.uid_mappings.n || s->lnx.gid_mappings.n;
 
 	if (mapped && !user)
 		return ks_json_fail(ctx, "linux.uidMappings", "there is no user namespace");
-	if (user && ks_str_empty(user->path) &&
-	    (!s->lnx.uid_mappings.n || !s->lnx.gid_mappings.n))
+	if (user && ks_str_empty(user->path) && (!s->lnx.uid_mappings.n || !s->lnx.gid_mappings.n))
 		return ks_json_fail(ctx, "linux.uidMappings",
 				    "a new user namespace needs uidMappings and gidMappings");
 	if (!ks_spec_namespace(s, KS_NS_MOUNT))
@@ -148,9 +148,9 @@ static int check_mounts(struct ks_json_ctx *ctx, const struct ks_spec *s)
 
 static int check_hooks(struct ks_json_ctx *ctx, const struct ks_spec *s)
 {
-	const struct ks_list *lists[] = { &s->hooks.prestart,	       &s->hooks.create_runtime,
+	const struct ks_list *lists[] = { &s->hooks.prestart,	      &s->hooks.create_runtime,
 					  &s->hooks.create_container, &s->hooks.start_container,
-					  &s->hooks.poststart,	       &s->hooks.poststop };
+					  &s->hooks.poststart,	      &s->hooks.poststop };
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(lists); i++) {
 		const struct ks_spec_hook *h = lists[i]->v;
@@ -200,8 +200,8 @@ int ks_spec_parse(struct ks_arena *a, const char *text, size_t len, const char *
 int ks_spec_load(struct ks_arena *a, int dirfd, const char *path, struct ks_spec *ret,
 		 struct ks_err *err)
 {
-	char *text;
-	size_t len;
+	char *text = NULL;
+	size_t len = 0;
 	/* Links are followed: a bundle is its caller's, and some link their config.json. */
 	ks_auto_fd int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int r = fd < 0 ? -errno : ks_fd_read_all(a, fd, KS_JSON_MAX_BYTES, &text, &len);

@@ -17,29 +17,24 @@ static const struct template_mount mounts[] = {
 	  "devpts",
 	  "devpts",
 	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
-	{ "/dev/shm",
-	  "tmpfs",
-	  "shm",
-	  { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k" } },
+	{ "/dev/shm", "tmpfs", "shm", { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k" } },
 	{ "/dev/mqueue", "mqueue", "mqueue", { "nosuid", "noexec", "nodev" } },
 	{ "/sys", "sysfs", "sysfs", { "nosuid", "noexec", "nodev", "ro" } },
-	{ "/sys/fs/cgroup",
-	  "cgroup",
-	  "cgroup",
-	  { "nosuid", "noexec", "nodev", "relatime", "ro" } },
+	{ "/sys/fs/cgroup", "cgroup", "cgroup", { "nosuid", "noexec", "nodev", "relatime", "ro" } },
 };
 
 static const char *const narrow_caps[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE" };
 static const char *const wide_caps[] = {
-	"CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FSETID",	 "CAP_FOWNER",	    "CAP_MKNOD",
-	"CAP_NET_RAW", "CAP_SETGID",	  "CAP_SETUID",	 "CAP_SETFCAP",	    "CAP_SETPCAP",
-	"CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+	"CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",	   "CAP_FOWNER",
+	"CAP_MKNOD",   "CAP_NET_RAW",	   "CAP_SETGID",	   "CAP_SETUID",
+	"CAP_SETFCAP", "CAP_SETPCAP",	   "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+	"CAP_KILL",    "CAP_AUDIT_WRITE",
 };
 
 static const char *const masked[] = {
-	"/proc/acpi",	    "/proc/asound",	"/proc/kcore",	     "/proc/keys",
+	"/proc/acpi",	       "/proc/asound",	   "/proc/kcore",	"/proc/keys",
 	"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-	"/sys/firmware",    "/proc/scsi",
+	"/sys/firmware",       "/proc/scsi",
 };
 
 static const char *const read_only[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
@@ -113,8 +108,7 @@ static void put_mounts(struct ks_json_out *o)
 		ks_json_put_str(o, "type", mounts[i].type);
 		ks_json_put_str(o, "source", mounts[i].source);
 		if (mounts[i].options[0])
-			put_list(o, "options", mounts[i].options,
-				 KS_ARRAY_LEN(mounts[i].options));
+			put_list(o, "options", mounts[i].options, KS_ARRAY_LEN(mounts[i].options));
 		ks_json_close(o, '}');
 	}
 	ks_json_close(o, ']');

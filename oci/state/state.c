@@ -137,6 +137,7 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err)
 	ks_json_put_str(&o, "bootId", c->boot_id);
 	ks_json_put_u64(&o, "owner", c->owner_uid);
 	ks_json_put_bool(&o, "cgroupMade", c->cgroup_made);
+	ks_json_put_bool(&o, "ownPidNamespace", c->own_pidns);
 	ks_json_put_bool(&o, "noNewKeyring", c->no_new_keyring);
 	if (c->pid.set) {
 		ks_json_put_u64(&o, "pid", c->pid.v);
@@ -166,6 +167,7 @@ static const struct ks_json_field fields[] = {
 	KS_STR(struct ks_container, boot_id, "bootId", KS_FIELD_REQUIRED),
 	KS_U32(struct ks_container, owner_uid, "owner", KS_FIELD_REQUIRED),
 	KS_BOOL(struct ks_container, cgroup_made, "cgroupMade"),
+	KS_BOOL(struct ks_container, own_pidns, "ownPidNamespace"),
 	KS_BOOL(struct ks_container, no_new_keyring, "noNewKeyring"),
 	KS_U64(struct ks_container, pid, "pid", 0),
 	KS_U64(struct ks_container, start_time, "startTime", 0),
@@ -272,8 +274,7 @@ int ks_state_list(struct ks_arena *a, int root_fd, struct ks_strv *ret, struct k
 	return r;
 }
 
-void ks_state_write_oci(const struct ks_container *c, enum ks_status status,
-			struct ks_json_out *o)
+void ks_state_write_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o)
 {
 	ks_json_open(o, NULL, '{');
 	ks_json_put_str(o, "ociVersion", c->oci_version);

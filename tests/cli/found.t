@@ -175,4 +175,148 @@ is "$rc" 0 "until it is deleted"
 try "$K" run --rootfs "$T/rootfs" --pod ns/p-3 "$TAG-2" -- true
 is "$rc" 0 "then it is"
 
+
+# ---- found by an attack ---------------------------------------------------------------------------------
+
+# The mount table of a host whose mounts are shared, before and after.
+fresh '.linux.rootfsPropagation = "rshared" | .process.args = ["true"]'
+try unshare -m --propagation private bash -c "mount --make-rshared / && cut -d' ' -f2 /proc/self/mounts | sort >$T/before
+	$K run -b $B $TAG-1; echo rc \$?; cut -d' ' -f2 /proc/self/mounts | sort >$T/after"
+is "$out:$(diff "$T/before" "$T/after")" "rc 0:" "rootfsPropagation rshared takes no mount off the host"
+
+# A mkfs that outlives its kshim holds the claim until it is done.
+cat >"$T/slow-mkfs" <<E
+#!/bin/sh
+sleep 1
+exec $T/mkfs.ext4 "\$@"
+E
+chmod +x "$T/slow-mkfs"
+cp "$(command -v mke2fs)" "$T/mkfs.ext4" # it goes by its name
+cat >"$T/orphan" <<E
+mount --bind $T/slow-mkfs $(realpath "$(command -v mkfs.ext4)") || exit 9
+$K volume create -n ns slow --size 16Mi & pid=\$!
+sleep 0.4
+kill -9 \$pid
+wait \$pid 2>/dev/null
+$K volume create -n ns slow --size 16Mi || $K volume inspect -n ns slow
+E
+try unshare -m --propagation private bash "$T/orphan"
+sleep 1.5
+is "$rc:$("$K" volume inspect -n ns slow | jq -r .fsUuid)" "0:$(blkid -p -o value -s UUID "$KSHIM_STATE_DIR/volumes/ns/slow/image")" "a mkfs that outlives its kshim formats nothing that came later"
+"$K" volume delete -n ns slow
+
+# Two roots, one id: the same cgroup.
+try "$K" --root "$T/ra" run --keep --rootfs "$T/rootfs" "$TAG-web" -- true
+try "$K" --root "$T/rb" run -d --rootfs "$T/rootfs" "$TAG-web" -- sleep 100
+try "$K" --root "$T/ra" delete "$TAG-web"
+is "$rc:$("$K" --root "$T/rb" state "$TAG-web" | jq -r .status)" "0:running" "deleting a stopped container kills nothing of another root"
+"$K" --root "$T/rb" delete --force "$TAG-web"
+if mkdir "/sys/fs/cgroup/pids/kshim-$TAG-foreign" 2>/dev/null; then
+	sleep 100 & foreign=$!
+	echo $foreign >"/sys/fs/cgroup/pids/kshim-$TAG-foreign/tasks"
+	fresh ".process.args = [\"true\"] | .linux.cgroupsPath = \"/kshim-$TAG-foreign\""
+	try "$K" run -b "$B" "$TAG-1"
+	like "$rc:$err" "1:*cgroup*in use*" "a cgroup with a foreign process in one hierarchy alone is refused"
+	kill -0 $foreign
+	ok $? "and that process lives"
+	kill $foreign; wait $foreign 2>/dev/null
+	wait_for 2 rmdir "/sys/fs/cgroup/pids/kshim-$TAG-foreign"
+else
+	skip "a foreign process in one hierarchy" "no cgroup v1 here"
+fi
+
+# An emptyDir that fills the state directory's file system.
+truncate -s 96M "$T/small.img" && mkfs.ext4 -q -m0 "$T/small.img"
+cat >"$T/full" <<E
+export KSHIM_STATE_DIR=$T/small
+mkdir -p $T/small && mount -o loop $T/small.img $T/small || exit 9
+$K run -d --rootfs $T/rootfs --pod ns/p-f --volume-claim-template data:16Mi:/d --empty-dir e:/e $TAG-f -- sleep 100 </dev/null >/dev/null 2>&1 || exit 8
+$K exec $TAG-f sh -c 'dd if=/dev/zero of=/e/big bs=1M; i=0; while : >/e/f\$i; do i=\$((i+1)); done' 2>/dev/null
+dd if=/dev/zero of=$T/small/rest bs=4k 2>/dev/null
+$K delete --force $TAG-f && echo deleted
+rm -f $T/small/rest
+$K volume list | grep -c Available
+umount $T/small
+E
+try unshare -m --propagation private bash "$T/full"
+is "$out" $'deleted\n1' "a pod whose emptyDir filled the disk can be taken down"
+
+# gc, list and starts at the same time.
+(while [ ! -e "$T/stop" ]; do "$K" gc; "$K" volume list; "$K" pod list; done) >/dev/null 2>&1 &
+broken=0
+for i in $(seq 40); do
+	"$K" run --rootfs "$T/rootfs" --pod ns/p-gc --empty-dir e:/e "$TAG-gc" -- true >"$T/gc" 2>&1 </dev/null || { broken=1; sed 's/^/#   /' "$T/gc"; }
+done
+touch "$T/stop"; wait
+ok $broken "gc and lists keep no pod from starting"
+broken=0
+for n in 1 2 3; do
+	(for i in $(seq 20); do "$K" volume create -n many "c$n" --size 16Mi && "$K" volume delete -n many "c$n" || echo failed; done) >"$T/many$n" 2>&1 &
+done
+wait
+for n in 1 2 3; do [ ! -s "$T/many$n" ] || { broken=1; sed 's/^/#   /' "$T/many$n"; }; done
+ok $broken "volumes of one namespace are made and deleted at the same time"
+
+# A file that cannot be deleted.
+"$K" run -d --rootfs "$T/rootfs" --pod ns/p-i --empty-dir e:/e "$TAG-i" -- sleep 100 </dev/null >/dev/null 2>&1
+stuck=$KSHIM_STATE_DIR/pods/$(jq -r .storage "$KSHIM_ROOT/$TAG-i/state.json")/emptydir/e/stuck
+touch "$stuck"
+if chattr +i "$stuck" 2>/dev/null; then
+	try "$K" delete --force "$TAG-i"
+	is "$rc" 0 "a pod with an immutable file is taken down"
+	"$K" volume create -n ns other --size 16Mi
+	try "$K" volume delete -n ns other
+	is "$rc" 0 "and keeps no other volume from being deleted"
+	try "$K" gc
+	like "$rc:$out" "0:*empty the trash*Operation not permitted*" "gc tells of it"
+	find "$KSHIM_STATE_DIR/trash" -name stuck -exec chattr -i {} +
+	try "$K" gc
+	like "$rc:$out" "0:*trash: removed*" "and deletes it when it can be"
+else
+	skip "an immutable file" "chattr +i does not work here"
+	"$K" delete --force "$TAG-i"
+fi
+
+# A terminal with much going both ways.
+out=$(head -c 800000 /dev/zero | tr '\0' b | timeout 60 "$K" run -t --rootfs "$T/rootfs" "$TAG-t" -- sh -c 'stty raw -echo; head -c 1000000 /dev/zero | tr "\0" a; head -c 300000 | wc -c' | tr -d '\r' | tail -c 7 | tr -d a)
+is "$out" 300000 "a terminal with much in and much out does not stand still"
+
+# A damaged pod record.
+"$K" run -d --rootfs "$T/rootfs" --pod ns/p-d --volume-claim-template data:16Mi:/d --empty-dir e:/e "$TAG-d" -- sleep 100 </dev/null >/dev/null 2>&1
+uid=$(jq -r .storage "$KSHIM_ROOT/$TAG-d/state.json")
+for p in /proc/[0-9]*; do
+	[ "$(cat "$p/comm" 2>/dev/null)" = kshim-keeper ] && grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && kill -9 "${p#/proc/}"
+done
+echo '{' >"$KSHIM_STATE_DIR/pods/$uid/pod.json"
+try "$K" pod release ns/p-d
+like "$rc:$err" "1:*container \"$TAG-d\" still runs*" "the name of a damaged pod whose container runs is not freed"
+kill -9 "$("$K" state "$TAG-d" | jq .pid)"
+wait_for 5 eval '[ "$("$K" state '"$TAG"'-d | jq -r .status)" = stopped ]'
+try "$K" pod release ns/p-d
+is "$rc" 0 "when it has ended, pod release frees it"
+[ -d "$KSHIM_STATE_DIR/pods/$uid/emptydir/e" ] && ls "$KSHIM_STATE_DIR/pods/$uid" | grep -q corrupt
+ok $? "the damaged record is set aside, nothing of it deleted"
+try "$K" delete --force "$TAG-d"
+is "$rc" 0 "the container can be deleted"
+try "$K" run --rootfs "$T/rootfs" --pod ns/p-d --volume-claim-template data:16Mi:/d "$TAG-d" -- true
+is "$rc" 0 "and the pod started again"
+rm -rf --one-file-system "${KSHIM_STATE_DIR:?}/pods/$uid"
+"$K" volume delete -n ns data-p-d
+
+# Hooks and signals.
+fresh ".process.args = [\"true\"] | .hooks = {createRuntime: [{path: \"/bin/sh\", args: [\"sh\", \"-c\", \"pwd >$T/hook-cwd\"]}]}"
+"$K" run -b "$B" "$TAG-1"
+is "$(cat "$T/hook-cwd")" "$B" "hooks run in the bundle"
+fresh ".process.args = [\"touch\", \"/ran\"] | .root.readonly = false | .hooks = {createRuntime: [{path: \"/bin/sleep\", args: [\"sleep\", \"1\"]}]}"
+"$K" run -b "$B" "$TAG-1" &
+runner=$!
+sleep 0.4
+kill -TERM $runner
+wait $runner
+is "$?:$(ls "$B/rootfs/ran" 2>/dev/null)" "143:" "a SIGTERM during the hooks of run keeps the container from starting"
+"$K" run -d --rootfs "$T/rootfs" "$TAG-1" -- sleep 100 </dev/null >/dev/null 2>&1
+try "$K" kill "$TAG-1" 0
+is "$rc" 0 "kill with signal 0"
+"$K" delete --force "$TAG-1"
+
 no_leaks

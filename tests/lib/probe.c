@@ -16,7 +16,8 @@ int main(int argc, char **argv)
 	char buf[256] = "";
 
 	if (argc > 1 && !strcmp(argv[1], "keyring")) {
-		syscall(SYS_keyctl, KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, buf, sizeof(buf) - 1);
+		syscall(SYS_keyctl, KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, buf,
+			sizeof(buf) - 1);
 		puts(buf);
 		return 0;
 	}

@@ -43,7 +43,9 @@ static int receive(const char *path)
 	} ctl;
 	char name[256];
 	struct iovec iov = { name, sizeof(name) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = ctl.buf,
 			     .msg_controllen = sizeof(ctl.buf) };
 	int s = socket(AF_UNIX, SOCK_STREAM, 0), tty;
 

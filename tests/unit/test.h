@@ -20,43 +20,43 @@ struct test_case {
 
 static int test_failed; /* checks of the present case */
 
-#define CHECK(cond)                                                                        \
-	do {                                                                               \
-		if (!(cond)) {                                                             \
-			printf("#   %s:%d: %s\n", __FILE__, __LINE__, #cond);              \
-			test_failed++;                                                     \
-		}                                                                          \
+#define CHECK(cond)                                                           \
+	do {                                                                  \
+		if (!(cond)) {                                                \
+			printf("#   %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			test_failed++;                                        \
+		}                                                             \
 	} while (0)
 
-#define CHECK_INT(got, want)                                                               \
-	do {                                                                               \
-		long long _g = (long long)(got), _w = (long long)(want);                   \
-		if (_g != _w) {                                                            \
-			printf("#   %s:%d: %s is %lld, want %lld\n", __FILE__, __LINE__,   \
-			       #got, _g, _w);                                              \
-			test_failed++;                                                     \
-		}                                                                          \
+#define CHECK_INT(got, want)                                                                       \
+	do {                                                                                       \
+		long long _g = (long long)(got), _w = (long long)(want);                           \
+		if (_g != _w) {                                                                    \
+			printf("#   %s:%d: %s is %lld, want %lld\n", __FILE__, __LINE__, #got, _g, \
+			       _w);                                                                \
+			test_failed++;                                                             \
+		}                                                                                  \
 	} while (0)
 
-#define CHECK_STR(got, want)                                                               \
-	do {                                                                               \
-		const char *_g = (got), *_w = (want);                                      \
-		if (!_g || strcmp(_g, _w) != 0) {                                          \
-			printf("#   %s:%d: %s is \"%s\", want \"%s\"\n", __FILE__,         \
-			       __LINE__, #got, _g ? _g : "(null)", _w);                    \
-			test_failed++;                                                     \
-		}                                                                          \
+#define CHECK_STR(got, want)                                                                       \
+	do {                                                                                       \
+		const char *_g = (got), *_w = (want);                                              \
+		if (!_g || strcmp(_g, _w) != 0) {                                                  \
+			printf("#   %s:%d: %s is \"%s\", want \"%s\"\n", __FILE__, __LINE__, #got, \
+			       _g ? _g : "(null)", _w);                                            \
+			test_failed++;                                                             \
+		}                                                                                  \
 	} while (0)
 
 /* Part of a message. */
-#define CHECK_HAS(got, part)                                                               \
-	do {                                                                               \
-		const char *_g = (got), *_p = (part);                                      \
-		if (!_g || !strstr(_g, _p)) {                                              \
-			printf("#   %s:%d: %s is \"%s\", want \"%s\" in it\n", __FILE__,   \
-			       __LINE__, #got, _g ? _g : "(null)", _p);                    \
-			test_failed++;                                                     \
-		}                                                                          \
+#define CHECK_HAS(got, part)                                                                       \
+	do {                                                                                       \
+		const char *_g = (got), *_p = (part);                                              \
+		if (!_g || !strstr(_g, _p)) {                                                      \
+			printf("#   %s:%d: %s is \"%s\", want \"%s\" in it\n", __FILE__, __LINE__, \
+			       #got, _g ? _g : "(null)", _p);                                      \
+			test_failed++;                                                             \
+		}                                                                                  \
 	} while (0)
 
 /* A directory for the program, removed at its end by test_main(). */
@@ -108,10 +108,13 @@ static inline int test_main(const struct test_case *cases, size_t n)
 	return bad != 0;
 }
 
-#define CASE(f) { #f, f }
-#define TEST_MAIN(...)                                                                     \
-	int main(void)                                                                     \
-	{                                                                                  \
-		static const struct test_case cases[] = { __VA_ARGS__ };                   \
-		return test_main(cases, sizeof(cases) / sizeof(cases[0]));                 \
+#define CASE(f)       \
+	{             \
+#f, f \
+	}
+#define TEST_MAIN(...)                                                     \
+	int main(void)                                                     \
+	{                                                                  \
+		static const struct test_case cases[] = { __VA_ARGS__ };   \
+		return test_main(cases, sizeof(cases) / sizeof(cases[0])); \
 	}

@@ -21,8 +21,10 @@ static void a_hybrid_host(void)
 	char dir[PATH_MAX];
 
 	read_line(&h, "36 31 0:33 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct");
-	read_line(&h, "37 31 0:34 / /sys/fs/cgroup/systemd rw shared:9 - cgroup cgroup rw,xattr,name=systemd");
-	read_line(&h, "38 31 0:35 / /sys/fs/cgroup/memory rw master:1 shared:2 - cgroup cgroup rw,memory");
+	read_line(&h, "37 31 0:34 / /sys/fs/cgroup/systemd rw shared:9 - cgroup cgroup "
+		      "rw,xattr,name=systemd");
+	read_line(&h, "38 31 0:35 / /sys/fs/cgroup/memory rw master:1 shared:2 - cgroup cgroup "
+		      "rw,memory");
 	read_line(&h, "39 31 0:36 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw");
 	CHECK_INT(h.n_v1, 3);
 	CHECK(!h.v2);
@@ -59,9 +61,10 @@ static void paths(void)
 	static const struct {
 		const char *in, *out;
 	} t[] = {
-		{ NULL, "/kshim-id" }, { "", "/kshim-id" }, { "/a/b", "/a/b" }, { "a//b/", "/a/b" },
-		{ "/a/..b", "/a/..b" }, { "/a/b..", "/a/b.." }, { "/..", NULL }, { "a/../..", NULL },
-		{ "/", NULL }, { "..", NULL }, { "/a/..", NULL },
+		{ NULL, "/kshim-id" }, { "", "/kshim-id" },    { "/a/b", "/a/b" },
+		{ "a//b/", "/a/b" },   { "/a/..b", "/a/..b" }, { "/a/b..", "/a/b.." },
+		{ "/..", NULL },       { "a/../..", NULL },    { "/", NULL },
+		{ "..", NULL },	       { "/a/..", NULL },
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(t); i++) {

@@ -52,5 +52,5 @@ static void every_errno_has_a_text(void)
 }
 
 TEST_MAIN(CASE(an_errno_with_its_text), CASE(prefixes_stand_in_front),
-	  CASE(a_long_message_is_cut_and_terminated),
-	  CASE(without_a_record_only_the_number_counts), CASE(every_errno_has_a_text))
+	  CASE(a_long_message_is_cut_and_terminated), CASE(without_a_record_only_the_number_counts),
+	  CASE(every_errno_has_a_text))

@@ -6,13 +6,13 @@
 #include "test.h"
 
 /* Whatever it knows it writes as snprintf(3) does. */
-#define SAME(...)                                                                          \
-	do {                                                                               \
-		char _a[256], _b[256];                                                     \
-		size_t _n = ks_fmt(_a, sizeof(_a), __VA_ARGS__);                           \
-		snprintf(_b, sizeof(_b), __VA_ARGS__);                                     \
-		CHECK_STR(_a, _b);                                                         \
-		CHECK_INT(_n, strlen(_b));                                                 \
+#define SAME(...)                                                \
+	do {                                                     \
+		char _a[256], _b[256];                           \
+		size_t _n = ks_fmt(_a, sizeof(_a), __VA_ARGS__); \
+		snprintf(_b, sizeof(_b), __VA_ARGS__);           \
+		CHECK_STR(_a, _b);                               \
+		CHECK_INT(_n, strlen(_b));                       \
 	} while (0)
 
 static void like_snprintf(void)

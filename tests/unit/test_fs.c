@@ -38,11 +38,11 @@ static void made_and_probed(void)
 		struct ks_fs_info info;
 		ks_auto_fd int fd = image();
 
-		CHECK_INT(ks_fs_make(&a, path, types[i], UUID, &err), 0);
+		CHECK_INT(ks_fs_make(&a, fd, types[i], UUID, -1, &err), 0);
 		CHECK_INT(ks_fs_probe(fd, "img", &info, &err), 0);
 		CHECK_STR(info.type, types[i]);
 		CHECK_STR(info.uuid, UUID);
-		CHECK_INT(ks_fs_check(&a, path, types[i], KS_FSCK_REPAIR, &err), 0);
+		CHECK_INT(ks_fs_check(&a, path, types[i], KS_FSCK_REPAIR, -1, &err), 0);
 	}
 }
 
@@ -52,7 +52,7 @@ static void an_ambivalent_device_is_an_error(void)
 	struct ks_fs_info info;
 	ks_auto_fd int fd = image();
 
-	CHECK_INT(ks_fs_make(&a, path, "ext4", UUID, &err), 0);
+	CHECK_INT(ks_fs_make(&a, fd, "ext4", UUID, -1, &err), 0);
 	CHECK_INT(pwrite(fd, "XFSB\0\0\x10\0\0\0\0\0\0\x01\0\0", 16, 0), 16);
 	int r = ks_fs_probe(fd, "img", &info, &err);
 
@@ -64,26 +64,30 @@ static void errors_are_repaired_or_refused(void)
 	ks_auto_fd int fd = image();
 	char zero[4096] = { 0 };
 
-	CHECK_INT(ks_fs_make(&a, path, "ext4", UUID, &err), 0);
+	CHECK_INT(ks_fs_make(&a, fd, "ext4", UUID, -1, &err), 0);
 	/* The state says "errors found" and a link count is wrong: e2fsck -p repairs it. */
 	char debugfs[] = "debugfs", w[] = "-w", r[] = "-R", state[] = "ssv state 2",
 	     links[] = "sif <11> links_count 5";
 	struct ks_tool t;
 
-	CHECK_INT(ks_tool_run(&a, (char *[]){ debugfs, w, r, links, path, NULL }, &t, &err), 0);
-	CHECK_INT(ks_tool_run(&a, (char *[]){ debugfs, w, r, state, path, NULL }, &t, &err), 0);
-	CHECK(ks_fs_check(&a, path, "ext4", KS_FSCK_REFUSE, &err) < 0);
-	CHECK_INT(ks_fs_check(&a, path, "ext4", KS_FSCK_REPAIR, &err), 0);
-	CHECK_INT(ks_fs_check(&a, path, "ext4", KS_FSCK_REPAIR, &err), 0);
+	CHECK_INT(ks_tool_run(&a, (char *[]){ debugfs, w, r, links, path, NULL }, NULL, &t, &err),
+		  0);
+	CHECK_INT(ks_tool_run(&a, (char *[]){ debugfs, w, r, state, path, NULL }, NULL, &t, &err),
+		  0);
+	CHECK(ks_fs_check(&a, path, "ext4", KS_FSCK_REFUSE, -1, &err) < 0);
+	CHECK_INT(ks_fs_check(&a, path, "ext4", KS_FSCK_REPAIR, -1, &err), 0);
+	CHECK_INT(ks_fs_check(&a, path, "ext4", KS_FSCK_REPAIR, -1, &err), 0);
 	/* The superblock is gone: not without a person. */
 	CHECK_INT(pwrite(fd, zero, sizeof(zero), 0), 4096);
-	CHECK(ks_fs_check(&a, path, "ext4", KS_FSCK_REPAIR, &err) < 0);
+	CHECK(ks_fs_check(&a, path, "ext4", KS_FSCK_REPAIR, -1, &err) < 0);
 	CHECK_HAS(err.msg, "e2fsck");
 }
 
 static void a_tool_that_fails_says_why(void)
 {
-	CHECK(ks_fs_make(&a, "/nonexistent/image", "ext4", UUID, &err) < 0);
+	ks_auto_fd int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	CHECK(ks_fs_make(&a, fd, "ext4", UUID, -1, &err) < 0);
 	CHECK_HAS(err.msg, "mkfs.ext4 failed");
 }
 

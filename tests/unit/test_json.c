@@ -56,10 +56,18 @@ static void bad_texts(void)
 	static const struct {
 		const char *text, *part;
 	} t[] = {
-		{ "", "is empty" },	    { "  ", "" },	     { "{", "not valid JSON" },
-		{ "{\"a\":1,}", "not valid" }, { "[1 2]", "not valid" }, { "nul", "not valid" },
-		{ "{\"a\":1}x", "not valid" }, { "\"a\\u0000b\"", "NUL" }, { "{\"a\\u0000\":1}", "NUL" },
-		{ "\n\n[}", "line 3" },	    { "'a'", "not valid" },   { "01", "" },
+		{ "", "is empty" },
+		{ "  ", "" },
+		{ "{", "not valid JSON" },
+		{ "{\"a\":1,}", "not valid" },
+		{ "[1 2]", "not valid" },
+		{ "nul", "not valid" },
+		{ "{\"a\":1}x", "not valid" },
+		{ "\"a\\u0000b\"", "NUL" },
+		{ "{\"a\\u0000\":1}", "NUL" },
+		{ "\n\n[}", "line 3" },
+		{ "'a'", "not valid" },
+		{ "01", "" },
 		{ "\"\xff\xfe\"", "not valid" },
 	};
 

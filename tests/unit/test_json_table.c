@@ -92,7 +92,8 @@ static void null_counts_as_absent(void)
 	struct ks_err err;
 	struct outer o;
 
-	CHECK_INT(decode(&a, "{\"name\":\"x\",\"ptr\":null,\"i64\":null,\"later\":null,\"list\":null}",
+	CHECK_INT(decode(&a,
+			 "{\"name\":\"x\",\"ptr\":null,\"i64\":null,\"later\":null,\"list\":null}",
 			 &o, &err),
 		  0);
 	CHECK(!o.ptr && !o.i64.set && !o.list.n);

@@ -5,8 +5,9 @@
 
 static void what_is_written_reads_back(void)
 {
-	static const char *const strings[] = { "", "plain", "\"\\/\b\f\n\r\t", "\x01\x1f\x7f", "äöü€𝄞",
-					       "</script>" };
+	static const char *const strings[] = {
+		"", "plain", "\"\\/\b\f\n\r\t", "\x01\x1f\x7f", "äöü€𝄞", "</script>"
+	};
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(strings); i++) {

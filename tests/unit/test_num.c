@@ -5,7 +5,7 @@
 
 static void unsigned_numbers_are_strict(void)
 {
-	static const char *const bad[] = { "",	 " 1", "1 ", "+1",  "-1",   "01", "00",
+	static const char *const bad[] = { "",	  " 1", "1 ",  "+1",  "-1",  "01", "00",
 					   "0x1", "1a", "1.0", "1e3", "\t1", "١" };
 	uint64_t v = 7;
 
@@ -55,19 +55,51 @@ static void quantities(void)
 		const char *s;
 		int64_t want; /* negative: the error */
 	} t[] = {
-		{ "0", 0 }, { "1", 1 }, { "64Mi", 64LL << 20 }, { "1Gi", 1LL << 30 },
-		{ "1.5G", 1500000000 }, { "1.5Gi", 3LL << 29 }, { "1e3", 1000 }, { "1E3", 1000 },
-		{ "1E", 1000000000000000000 }, { "129e6", 129000000 }, { "100m", 1 },
-		{ "1500m", 2 }, { "1n", 1 }, { "0.1Ki", 103 }, { ".5Gi", 1LL << 29 },
-		{ "5.", 5 }, { "+5", 5 }, { "1e-3", 1 }, { "1000000e-6", 1 }, { "-0", 0 },
+		{ "0", 0 },
+		{ "1", 1 },
+		{ "64Mi", 64LL << 20 },
+		{ "1Gi", 1LL << 30 },
+		{ "1.5G", 1500000000 },
+		{ "1.5Gi", 3LL << 29 },
+		{ "1e3", 1000 },
+		{ "1E3", 1000 },
+		{ "1E", 1000000000000000000 },
+		{ "129e6", 129000000 },
+		{ "100m", 1 },
+		{ "1500m", 2 },
+		{ "1n", 1 },
+		{ "0.1Ki", 103 },
+		{ ".5Gi", 1LL << 29 },
+		{ "5.", 5 },
+		{ "+5", 5 },
+		{ "1e-3", 1 },
+		{ "1000000e-6", 1 },
+		{ "-0", 0 },
 		{ "0.0000000000000000000000000000000000000000", 0 },
-		{ "9223372036854775807", INT64_MAX }, { "7Ei", 7LL << 60 },
-		{ "8Ei", -ERANGE }, { "9223372036854775808", -ERANGE }, { "1e400", -ERANGE },
-		{ "1e-400", 1 }, { "-1", -ERANGE }, { "-1Gi", -ERANGE },
-		{ "", -EINVAL }, { "Gi", -EINVAL }, { "1Zi", -EINVAL }, { "1gi", -EINVAL },
-		{ "1 Gi", -EINVAL }, { "1GiB", -EINVAL }, { "1K", -EINVAL }, { "--1", -EINVAL },
-		{ "1e", -EINVAL }, { "1e+", -EINVAL }, { "1e3Gi", -EINVAL }, { "0x10", -EINVAL },
-		{ "1..5", -EINVAL }, { ".", -EINVAL }, { "1,5", -EINVAL }, { "inf", -EINVAL },
+		{ "9223372036854775807", INT64_MAX },
+		{ "7Ei", 7LL << 60 },
+		{ "8Ei", -ERANGE },
+		{ "9223372036854775808", -ERANGE },
+		{ "1e400", -ERANGE },
+		{ "1e-400", 1 },
+		{ "-1", -ERANGE },
+		{ "-1Gi", -ERANGE },
+		{ "", -EINVAL },
+		{ "Gi", -EINVAL },
+		{ "1Zi", -EINVAL },
+		{ "1gi", -EINVAL },
+		{ "1 Gi", -EINVAL },
+		{ "1GiB", -EINVAL },
+		{ "1K", -EINVAL },
+		{ "--1", -EINVAL },
+		{ "1e", -EINVAL },
+		{ "1e+", -EINVAL },
+		{ "1e3Gi", -EINVAL },
+		{ "0x10", -EINVAL },
+		{ "1..5", -EINVAL },
+		{ ".", -EINVAL },
+		{ "1,5", -EINVAL },
+		{ "inf", -EINVAL },
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(t); i++) {
@@ -85,7 +117,7 @@ static void bytes_are_written_exactly(void)
 {
 	char b[24];
 	int64_t v;
-	static const uint64_t t[] = { 0, 1, 1023, 1024, 1536, 1ULL << 30, (1ULL << 30) + 1,
+	static const uint64_t t[] = { 0,	 1, 1023, 1024, 1536, 1ULL << 30, (1ULL << 30) + 1,
 				      7ULL << 60 };
 
 	CHECK_STR(ks_format_bytes(1ULL << 30, b), "1Gi");

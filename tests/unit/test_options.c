@@ -19,8 +19,8 @@ static int parse(const char *list)
 static void bits(void)
 {
 	CHECK_INT(parse("ro nosuid nodev noexec"), 0);
-	CHECK(o.attr_set == (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-			     MOUNT_ATTR_NOEXEC));
+	CHECK(o.attr_set ==
+	      (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
 	CHECK_INT(parse("ro rw"), 0);
 	CHECK(!o.attr_set && o.attr_clr == MOUNT_ATTR_RDONLY);
 	CHECK_INT(parse("rw ro"), 0);

@@ -121,8 +121,8 @@ static void crio_names_the_pod_too(void)
 	CHECK(parse() < 0);
 }
 
-#define VOL(inner) "[{\"name\":\"v\"," inner "}]"
-#define MOUNT(inner) "{\"*\":[{\"name\":\"v\",\"mountPath\":\"/v\"" inner "}]}"
+#define VOL(inner)	"[{\"name\":\"v\"," inner "}]"
+#define MOUNT(inner)	"{\"*\":[{\"name\":\"v\",\"mountPath\":\"/v\"" inner "}]}"
 #define TPL(meta, spec) "[{\"metadata\":{" meta "},\"spec\":{" spec "}}]"
 
 static void hostile_annotations_are_refused(void)
@@ -141,11 +141,11 @@ static void hostile_annotations_are_refused(void)
 		{ "a/b", "[1]", NULL, NULL, "dev.kshim.volumes[0]: expected object" },
 		{ "a/b", VOL("\"x\":1"), NULL, NULL, "needs one of" },
 		{ "a/b", VOL("\"hostPath\":{\"path\":\"/\"}"), NULL, NULL, "hostPath" },
-		{ "a/b", VOL("\"emptyDir\":{},\"persistentVolumeClaim\":{\"claimName\":\"c\"}"), NULL,
-		  NULL, "needs one of" },
+		{ "a/b", VOL("\"emptyDir\":{},\"persistentVolumeClaim\":{\"claimName\":\"c\"}"),
+		  NULL, NULL, "needs one of" },
 		{ "a/b", VOL("\"emptyDir\":{\"medium\":\"Disk\"}"), NULL, NULL, "medium" },
-		{ "a/b", VOL("\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":\"1Zi\"}"), NULL, NULL,
-		  "sizeLimit" },
+		{ "a/b", VOL("\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":\"1Zi\"}"), NULL,
+		  NULL, "sizeLimit" },
 		{ "a/b", VOL("\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":-1}"), NULL, NULL,
 		  "sizeLimit" },
 		{ "a/b", VOL("\"emptyDir\":{\"mode\":1024}"), NULL, NULL, "mode" },
@@ -154,8 +154,8 @@ static void hostile_annotations_are_refused(void)
 		{ "a/b", VOL("\"persistentVolumeClaim\":{\"claimName\":\"ns/x\"}"), NULL, NULL,
 		  "claimName" },
 		{ "a/b", "[{\"name\":\"../v\",\"emptyDir\":{}}]", NULL, NULL, "volume name" },
-		{ "a/b", "[{\"name\":\"v\",\"emptyDir\":{}},{\"name\":\"v\",\"emptyDir\":{}}]", NULL,
-		  NULL, "stands twice" },
+		{ "a/b", "[{\"name\":\"v\",\"emptyDir\":{}},{\"name\":\"v\",\"emptyDir\":{}}]",
+		  NULL, NULL, "stands twice" },
 		{ "a/b", NULL, TPL("\"name\":\"d\"", ""), NULL, "resources" },
 		{ "a/b", NULL,
 		  TPL("\"name\":\"d\"", "\"resources\":{\"requests\":{\"storage\":\"0\"}}"), NULL,
@@ -172,18 +172,19 @@ static void hostile_annotations_are_refused(void)
 		  TPL("\"name\":\"d\",\"annotations\":{\"dev.kshim.fs-type\":\"ntfs\"}",
 		      "\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}"),
 		  NULL, "ntfs" },
-		{ "a/b", VOL("\"emptyDir\":{}"), NULL, "{\"*\":[{\"name\":\"w\",\"mountPath\":\"/v\"}]}",
-		  "no volume \"w\"" },
-		{ "a/b", VOL("\"emptyDir\":{}"), NULL, "{\"*\":[{\"name\":\"v\",\"mountPath\":\"v\"}]}",
-		  "mountPath" },
+		{ "a/b", VOL("\"emptyDir\":{}"), NULL,
+		  "{\"*\":[{\"name\":\"w\",\"mountPath\":\"/v\"}]}", "no volume \"w\"" },
+		{ "a/b", VOL("\"emptyDir\":{}"), NULL,
+		  "{\"*\":[{\"name\":\"v\",\"mountPath\":\"v\"}]}", "mountPath" },
 		{ "a/b", VOL("\"emptyDir\":{}"), NULL, "{\"*\":{}}", "expected array" },
 		{ "a/b", VOL("\"emptyDir\":{}"), NULL, MOUNT(",\"subPath\":\"../x\""), "subPath" },
-		{ "a/b", VOL("\"emptyDir\":{}"), NULL, MOUNT(",\"subPath\":\"a/../../x\""), "subPath" },
+		{ "a/b", VOL("\"emptyDir\":{}"), NULL, MOUNT(",\"subPath\":\"a/../../x\""),
+		  "subPath" },
 		{ "a/b", VOL("\"emptyDir\":{}"), NULL, MOUNT(",\"subPath\":\"/x\""), "subPath" },
 		{ "a/b", VOL("\"emptyDir\":{}"), NULL, MOUNT(",\"subPathExpr\":\"$(X)\""),
 		  "subPathExpr" },
-		{ "a/b", VOL("\"emptyDir\":{}"), NULL, MOUNT(",\"mountPropagation\":\"Bidirectional\""),
-		  "mountPropagation" },
+		{ "a/b", VOL("\"emptyDir\":{}"), NULL,
+		  MOUNT(",\"mountPropagation\":\"Bidirectional\""), "mountPropagation" },
 	};
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(t); i++) {
@@ -215,12 +216,14 @@ static void too_many_volumes(void)
 	static char text[8192] = "[";
 
 	for (int i = 0; i < 65; i++)
-		sprintf(text + strlen(text), "%s{\"name\":\"v%d\",\"emptyDir\":{}}", i ? "," : "", i);
+		sprintf(text + strlen(text), "%s{\"name\":\"v%d\",\"emptyDir\":{}}", i ? "," : "",
+			i);
 	strcat(text, "]");
 	set("dev.kshim.volumes", text);
 	CHECK(parse() < 0);
 	CHECK_HAS(err.msg, "more than 64 volumes");
 }
 
-TEST_MAIN(CASE(nothing_asked), CASE(a_stateful_pod), CASE(cri_names_the_pod), CASE(crio_names_the_pod_too),
-	  CASE(hostile_annotations_are_refused), CASE(a_bad_uid_is_refused), CASE(too_many_volumes))
+TEST_MAIN(CASE(nothing_asked), CASE(a_stateful_pod), CASE(cri_names_the_pod),
+	  CASE(crio_names_the_pod_too), CASE(hostile_annotations_are_refused),
+	  CASE(a_bad_uid_is_refused), CASE(too_many_volumes))

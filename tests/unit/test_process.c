@@ -54,16 +54,16 @@ static void tools(void)
 
 	setenv("LD_PRELOAD", "", 1);
 	setenv("SECRET", "1", 1);
-	CHECK_INT(ks_tool_run(&a, (char *[]){ sh, c, script, NULL }, &t, &err), 0);
+	CHECK_INT(ks_tool_run(&a, (char *[]){ sh, c, script, NULL }, NULL, &t, &err), 0);
 	CHECK_INT(t.status, 3);
 	CHECK_HAS(t.output, "err");
 	CHECK(!strstr(t.output, "SECRET") && !strstr(t.output, "LD_PRELOAD"));
-	CHECK_INT(ks_tool_run(&a, (char *[]){ sh, c, lots, NULL }, &t, &err), 0);
+	CHECK_INT(ks_tool_run(&a, (char *[]){ sh, c, lots, NULL }, NULL, &t, &err), 0);
 	CHECK_INT(t.status, 0);
 	CHECK_INT(strlen(t.output), TOOL_OUTPUT_MAX - 1);
-	CHECK_INT(ks_tool_run(&a, (char *[]){ sh, c, sig, NULL }, &t, &err), 0);
+	CHECK_INT(ks_tool_run(&a, (char *[]){ sh, c, sig, NULL }, NULL, &t, &err), 0);
 	CHECK_INT(t.status, 128 + 9);
-	CHECK_INT(ks_tool_run(&a, (char *[]){ no, NULL }, &t, &err), -ENOENT);
+	CHECK_INT(ks_tool_run(&a, (char *[]){ no, NULL }, NULL, &t, &err), -ENOENT);
 	CHECK_HAS(err.msg, "is its package installed?");
 }
 

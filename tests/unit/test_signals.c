@@ -6,6 +6,7 @@
 static void names_and_numbers(void)
 {
 	CHECK_INT(ks_signal_parse("9"), 9);
+	CHECK_INT(ks_signal_parse("0"), 0);
 	CHECK_INT(ks_signal_parse("KILL"), SIGKILL);
 	CHECK_INT(ks_signal_parse("SIGterm"), SIGTERM);
 	CHECK_INT(ks_signal_parse("sigusr1"), SIGUSR1);
@@ -17,8 +18,9 @@ static void names_and_numbers(void)
 
 static void mistakes(void)
 {
-	static const char *const bad[] = { "", "0", "-1", "65", "SIG", "NOSIG", "RTMIN-1", "RTMAX+1",
-					   "RTMIN+", "RTMIN+31", "9x", " 9", "SIGSIGKILL" };
+	static const char *const bad[] = { "",	    "00",      "-1",	    "65",     "SIG",
+					   "NOSIG", "RTMIN-1", "RTMAX+1",   "RTMIN+", "RTMIN+31",
+					   "9x",    " 9",      "SIGSIGKILL" };
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(bad); i++)
 		CHECK_INT(ks_signal_parse(bad[i]), -EINVAL);

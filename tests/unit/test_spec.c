@@ -32,7 +32,8 @@ static void a_whole_one(void)
 	CHECK_INT(parse(&a,
 			"{" ROOT ",\"hostname\":\"h\",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\","
 			"\"user\":{\"uid\":5,\"gid\":6,\"umask\":18,\"additionalGids\":[1,2]},"
-			"\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":0,\"hard\":18446744073709551615}]},"
+			"\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":0,\"hard\":"
+			"18446744073709551615}]},"
 			"\"hooks\":{\"poststop\":[{\"path\":\"/h\",\"timeout\":5}]}," NS
 			",\"resources\":{\"memory\":{\"limit\":-1}}}}",
 			&s),
@@ -51,35 +52,41 @@ static void what_is_wrong_is_named(void)
 		{ "{}", "ociVersion" },
 		{ "{\"ociVersion\":\"1\"}", "root" },
 		{ "{" ROOT ",\"linux\":{\"namespaces\":[]}}", "mount namespace" },
-		{ "{" ROOT ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"mount\"}]}}",
+		{ "{" ROOT
+		  ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"mount\"}]}}",
 		  "type mnt stands twice" },
 		{ "{" ROOT ",\"hostname\":\"h\",\"linux\":{\"namespaces\":[{\"type\":\"mount\"}]}}",
 		  "hostname: needs a uts namespace" },
-		{ "{" ROOT "," NS ",\"uidMappings\":[{\"containerID\":0,\"hostID\":0,\"size\":1}]}}",
+		{ "{" ROOT "," NS
+		  ",\"uidMappings\":[{\"containerID\":0,\"hostID\":0,\"size\":1}]}}",
 		  "there is no user namespace" },
-		{ "{" ROOT ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}]}}",
+		{ "{" ROOT
+		  ",\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"user\"}]}}",
 		  "needs uidMappings and gidMappings" },
 		{ "{" ROOT ",\"linux\":{\"namespaces\":[{\"type\":\"mount\",\"path\":\"x\"}]}}",
 		  "is not absolute" },
 		{ "{" ROOT ",\"mounts\":[{\"destination\":\"/x\",\"type\":\"bind\"}]," NS "}}",
 		  "has no source" },
 		{ "{" ROOT ",\"mounts\":[{\"destination\":\"/x\"}]," NS "}}", "has no type" },
-		{ "{" ROOT ",\"hooks\":{\"prestart\":[{\"path\":\"x\"}]}," NS "}}", "not absolute" },
+		{ "{" ROOT ",\"hooks\":{\"prestart\":[{\"path\":\"x\"}]}," NS "}}",
+		  "not absolute" },
 		{ "{" ROOT ",\"hooks\":{\"prestart\":[{\"path\":\"/x\",\"timeout\":0}]}," NS "}}",
 		  "timeout" },
 		{ "{" ROOT ",\"process\":{\"args\":[],\"cwd\":\"/\"}," NS "}}", "process.args" },
 		{ "{" ROOT ",\"process\":{\"args\":[\"\"],\"cwd\":\"/\"}," NS "}}", "args[0]" },
-		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"x\"}," NS "}}", "process.cwd" },
+		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"x\"}," NS "}}",
+		  "process.cwd" },
 		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"env\":[\"x\"]}," NS "}}",
 		  "is not NAME=VALUE" },
-		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":{\"umask\":512}}," NS
-		  "}}",
+		{ "{" ROOT
+		  ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":{\"umask\":512}}," NS "}}",
 		  "umask" },
 		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":"
 		  "{\"additionalGids\":[-1]}}," NS "}}",
 		  "process.user.additionalGids[0]" },
 		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"rlimits\":["
-		  "{\"type\":\"RLIMIT_NPROC\",\"soft\":1,\"hard\":1},{\"type\":\"RLIMIT_NPROC\",\"soft\":1,"
+		  "{\"type\":\"RLIMIT_NPROC\",\"soft\":1,\"hard\":1},{\"type\":\"RLIMIT_NPROC\","
+		  "\"soft\":1,"
 		  "\"hard\":1}]}," NS "}}",
 		  "RLIMIT_NPROC stands twice" },
 		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"oomScoreAdj\":1001}," NS

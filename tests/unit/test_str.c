@@ -51,7 +51,8 @@ static void ids(void)
 
 	CHECK(ks_valid_id("a") && ks_valid_id("A9_+-.x") && ks_valid_id("..x") == false);
 	CHECK(!ks_valid_id("") && !ks_valid_id(".") && !ks_valid_id("..") && !ks_valid_id("a/b"));
-	CHECK(!ks_valid_id("a b") && !ks_valid_id("a\nb") && !ks_valid_id("ä") && !ks_valid_id("a\\b"));
+	CHECK(!ks_valid_id("a b") && !ks_valid_id("a\nb") && !ks_valid_id("ä") &&
+	      !ks_valid_id("a\\b"));
 	memset(longest, 'x', 1025);
 	CHECK(!ks_valid_id(longest));
 	longest[1024] = '\0';
@@ -65,7 +66,8 @@ static void names(void)
 	CHECK(!ks_valid_dns_label("A") && !ks_valid_dns_label("a.b") && !ks_valid_dns_label("a_b"));
 	CHECK(!ks_valid_dns_label("a23456789012345678901234567890123456789012345678901234567890"
 				  "1234"));
-	CHECK(ks_valid_dns_name("a.b-c.d") && !ks_valid_dns_name("a..b") && !ks_valid_dns_name(".a"));
+	CHECK(ks_valid_dns_name("a.b-c.d") && !ks_valid_dns_name("a..b") &&
+	      !ks_valid_dns_name(".a"));
 	CHECK(!ks_valid_dns_name("a.") && !ks_valid_dns_name("../x"));
 }
 

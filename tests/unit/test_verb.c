@@ -76,8 +76,9 @@ static void mistakes(void)
 
 static void verbs_of_two_words(void)
 {
-	static const struct ks_verb v[] = { { .name = "list" }, { .name = "volume list" },
-					    { .name = "volume create" }, { 0 } };
+	static const struct ks_verb v[] = {
+		{ .name = "list" }, { .name = "volume list" }, { .name = "volume create" }, { 0 }
+	};
 	char list[] = "list", volume[] = "volume", create[] = "create", nope[] = "nope";
 	int words;
 

@@ -103,7 +103,8 @@ static void an_image_of_another_uuid_stays(void)
 	CHECK_INT(unlinkat(s.fd, "volumes/ns/swap/volume.json", 0), 0);
 	v.fs_uuid = "00000000-0000-4000-8000-000000000000";
 	CHECK_INT(open_journal(&s, &journal, &err), 0);
-	CHECK_INT(ks_volume_write(journal, &v, "volume-create.ns.swap.json", "volume-create", &err), 0);
+	CHECK_INT(ks_volume_write(journal, &v, "volume-create.ns.swap.json", "volume-create", &err),
+		  0);
 	CHECK_INT(ks_volume_gc(&s, &gc, &err), 0);
 	bool told = false;
 
@@ -170,9 +171,13 @@ static void deleting_needs_the_lock(void)
 static void journal_names(void)
 {
 	const char *ns, *claim;
-	static const char *const bad[] = { "volume-create.ns", "volume-create.ns.json", "x.ns.c.json",
-					   "volume-create..c.json", "volume-create.ns.../x.json",
-					   "volume-delete.NS.c.json", "" };
+	static const char *const bad[] = { "volume-create.ns",
+					   "volume-create.ns.json",
+					   "x.ns.c.json",
+					   "volume-create..c.json",
+					   "volume-create.ns.../x.json",
+					   "volume-delete.NS.c.json",
+					   "" };
 
 	CHECK(split_entry(&a, "volume-delete.ns.a.b-0.json", &ns, &claim));
 	CHECK_STR(ns, "ns");
@@ -184,4 +189,5 @@ static void journal_names(void)
 TEST_MAIN(CASE(create_and_load), CASE(bad_parameters), CASE(an_image_without_a_record_is_somebodys),
 	  CASE(a_corrupt_record_never_leads_to_deletion), CASE(an_image_of_another_uuid_stays),
 	  CASE(a_create_without_room_for_its_record_is_finished_later),
-	  CASE(a_delete_does_not_take_a_later_volume), CASE(deleting_needs_the_lock), CASE(journal_names))
+	  CASE(a_delete_does_not_take_a_later_volume), CASE(deleting_needs_the_lock),
+	  CASE(journal_names))
