@@ -14,7 +14,7 @@
 static int fail_held(struct ks_arena *a, struct ks_store *s, const char *ns, const char *claim,
 		     struct ks_err *err)
 {
-	struct ks_volume v;
+	struct ks_volume v = { 0 };
 	char who[512];
 	bool known = ks_volume_load(a, s, ns, claim, &v, NULL) == 0 && v.attached_uid;
 
@@ -26,7 +26,7 @@ static int fail_held(struct ks_arena *a, struct ks_store *s, const char *ns, con
 static int held_by_pod(struct ks_arena *a, struct ks_store *s, const char *ns, const char *claim,
 		       struct ks_err *err)
 {
-	struct ks_volume v;
+	struct ks_volume v = { 0 };
 
 	if (ks_volume_load(a, s, ns, claim, &v, NULL) == 0 && v.attached_uid)
 		return fail_held(a, s, ns, claim, err);
@@ -58,7 +58,7 @@ int ks_claim_lock(struct ks_arena *a, struct ks_store *s, const char *ns, const 
 {
 	for (int i = 0; i < 3; i++) {
 		ks_auto_fd int lock = -EBADF;
-		struct ks_volume v;
+		struct ks_volume v = { 0 };
 		int r = ks_store_lock(s, "volume", ns, claim, 0, &lock, err);
 
 		if (r == KS_LOCK_HELD) {

@@ -123,7 +123,7 @@ static bool all_readonly(const struct ks_keeper *k, const char *claim)
 
 static int stage_claim(struct ks_keeper *k, struct ks_staged *s, struct ks_err *err)
 {
-	struct ks_volume v;
+	struct ks_volume v = { 0 };
 	uint64_t attr = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
 	int r = ks_claim_lock(&k->arena, k->store, k->pod.ns, s->v->claim, 0, &s->lock_fd, err);
 

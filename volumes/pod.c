@@ -219,7 +219,7 @@ static int recover_locked(struct ks_arena *a, struct ks_store *s, int dir, const
 			  bool identity_locked, struct ks_gc *gc, struct ks_err *err)
 {
 	ks_auto_fd int id_lock = -EBADF;
-	struct ks_pod p;
+	struct ks_pod p = { 0 };
 	char path[PATH_MAX];
 	int r = ks_pod_load(a, dir, &p, err);
 
@@ -235,7 +235,7 @@ static int recover_locked(struct ks_arena *a, struct ks_store *s, int dir, const
 				   err->msg);
 		return -EUCLEAN;
 	}
-	if (r < 0)
+	if (r != 0)
 		return r;
 	const struct ks_pod_container *alive = ks_pod_alive(s, &p);
 

@@ -221,7 +221,7 @@ int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
 {
 	char entry[NAME_MAX + 1];
 	ks_auto_fd int journal = -EBADF;
-	struct ks_volume v;
+	struct ks_volume v = { 0 };
 	int r = check_params(p, err);
 
 	if (r == 0)
@@ -286,7 +286,7 @@ int ks_volume_clear_attached(struct ks_arena *a, struct ks_store *s, const char 
 			     struct ks_err *err)
 {
 	ks_auto_fd int dir = -EBADF;
-	struct ks_volume v;
+	struct ks_volume v = { 0 };
 	int r = ks_volume_open_dir(s, ns, claim, false, &dir, err);
 
 	if (r == -ENOENT)
@@ -348,7 +348,7 @@ int ks_volume_delete(struct ks_arena *a, struct ks_store *s, const char *ns, con
 	ks_auto_fd int lock = -EBADF;
 	ks_auto_fd int journal = -EBADF;
 	ks_auto_fd int dir = -EBADF;
-	struct ks_volume v;
+	struct ks_volume v = { 0 };
 	int r = ks_check_names(ns, claim, "claim", err);
 
 	if (r == 0)
@@ -425,7 +425,7 @@ int ks_volume_recover(struct ks_arena *a, struct ks_store *s, const char *ns, co
 	for (size_t i = 0; i < KS_ARRAY_LEN(ops) && r == 0; i++) {
 		char entry[NAME_MAX + 1], kind[32];
 		struct ks_record rec;
-		struct ks_volume v;
+		struct ks_volume v = { 0 };
 
 		journal_name(entry, ops[i], ns, claim);
 		ks_fmt(kind, sizeof(kind), "volume-%s", ops[i]);

@@ -181,7 +181,9 @@ struct ks_json_out {
 void ks_json_out_done(struct ks_json_out *o);
 #define ks_auto_json_out KS_CLEANUP(ks_json_out_done)
 
+/** ks_json_open() - begin an object, '{', or an array, '[' */
 void ks_json_open(struct ks_json_out *o, const char *key, char bracket);
+/** ks_json_close() - end it, with '}' or ']' */
 void ks_json_close(struct ks_json_out *o, char bracket);
 /* @key is NULL within an array. A NULL string is written as null. */
 void ks_json_put_str(struct ks_json_out *o, const char *key, const char *s);

@@ -103,6 +103,7 @@ struct ks_identity {
 
 #define KS_IDENTITY_ABSENT 1
 
+/** ks_identity_load() - read a record; 0, KS_IDENTITY_ABSENT, or -EIO when it is damaged */
 int ks_identity_load(struct ks_arena *a, struct ks_store *s, const char *ns, const char *name,
 		     struct ks_identity *ret, struct ks_err *err);
 
@@ -111,6 +112,7 @@ struct ks_identities {
 	size_t n;
 };
 
+/** ks_identity_list() - all records that can be read */
 int ks_identity_list(struct ks_arena *a, struct ks_store *s, struct ks_identities *ret,
 		     struct ks_err *err);
 /** ks_identity_held() - whether a keeper holds the identity now */

@@ -25,6 +25,7 @@ enum ks_status {
 	KS_STATUS_STOPPED,
 };
 
+/** ks_status_name() - as the OCI spec spells it */
 const char *ks_status_name(enum ks_status s);
 
 /** struct ks_container - the record of a container; strings in an arena */

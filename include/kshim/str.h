@@ -11,9 +11,10 @@
 #include <kshim/arena.h>
 #include <kshim/err.h>
 
+/* A NULL is equal to a NULL alone. */
 static inline bool ks_streq(const char *a, const char *b)
 {
-	return strcmp(a, b) == 0;
+	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 static inline bool ks_str_empty(const char *s)
@@ -54,6 +55,7 @@ void ks_buf_done(struct ks_buf *b);
 
 /** ks_buf_add() - append @n bytes; a failure is remembered in @b->failed */
 void ks_buf_add(struct ks_buf *b, const char *s, size_t n);
+/** ks_buf_adds() - append a string */
 void ks_buf_adds(struct ks_buf *b, const char *s);
 /** ks_buf_addf() - append a formatted string; the formats of ks_vfmt(), at most 4095 bytes */
 void ks_buf_addf(struct ks_buf *b, const char *fmt, ...) KS_PRINTF(2, 3);

@@ -63,7 +63,7 @@ static int parse_short(struct ks_arena *a, const struct ks_option *options, cons
 		       const char *next, void *dst, bool *used, struct ks_err *err)
 {
 	for (const char *p = word; *p; p++) {
-		const struct ks_option *o = find(options, NULL, 0, *p);
+		const struct ks_option *o = find(options, "", 0, *p);
 
 		if (!o)
 			return ks_err_kind(err, KS_ERR_INVALID, "unknown option -%c", *p);

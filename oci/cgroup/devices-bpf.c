@@ -105,28 +105,38 @@ static int sys_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
 	return (int)syscall(SYS_bpf, cmd, attr, sizeof(*attr));
 }
 
-int ks_cgroup2_set_devices(int dirfd, const struct ks_list *rules, struct ks_err *err)
+/* The program's descriptor, or -errno. */
+static int load(const struct ks_device_plan *plan)
 {
-	ks_auto_free struct prog *p = NULL;
-	struct ks_device_plan plan;
-	int r = ks_device_plan(rules, &plan, err);
+	struct prog *p = calloc(1, sizeof(*p));
 
-	if (r < 0)
-		return r;
-	p = calloc(1, sizeof(*p));
 	if (!p)
-		return ks_err_oom(err);
-	build(p, &plan);
-	union bpf_attr load = {
+		return -ENOMEM;
+	build(p, plan);
+	union bpf_attr attr = {
 		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
 		.insns = (uintptr_t)p->insns,
 		.insn_cnt = (uint32_t)p->n,
 		.license = (uintptr_t) "Apache",
 	};
-	ks_auto_fd int prog_fd = sys_bpf(BPF_PROG_LOAD, &load);
+	int fd = sys_bpf(BPF_PROG_LOAD, &attr);
+	int num = -errno;
+
+	free(p);
+	return fd < 0 ? num : fd;
+}
+
+int ks_cgroup2_set_devices(int dirfd, const struct ks_list *rules, struct ks_err *err)
+{
+	struct ks_device_plan plan;
+	int r = ks_device_plan(rules, &plan, err);
+
+	if (r < 0)
+		return r;
+	ks_auto_fd int prog_fd = load(&plan);
 
 	if (prog_fd < 0)
-		return ks_err_set(err, -errno, "load the device program");
+		return ks_err_set(err, prog_fd, "load the device program");
 	union bpf_attr attach = {
 		.target_fd = (uint32_t)dirfd,
 		.attach_bpf_fd = (uint32_t)prog_fd,

@@ -114,9 +114,9 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 		 struct ks_err *err)
 {
 	const struct ks_exec_opts *o = opts;
-	struct ks_process started;
-	struct ks_spec_process p;
-	struct ks_spec s;
+	struct ks_process started = { 0 };
+	struct ks_spec_process p = { 0 };
+	struct ks_spec s = { 0 };
 	ks_auto_fd int root = -EBADF;
 	struct ks_exec e = { .id = args->v[0],
 			     .process = &p,

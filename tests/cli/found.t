@@ -294,7 +294,7 @@ kill -9 "$("$K" state "$TAG-d" | jq .pid)"
 wait_for 5 eval '[ "$("$K" state '"$TAG"'-d | jq -r .status)" = stopped ]'
 try "$K" pod release ns/p-d
 is "$rc" 0 "when it has ended, pod release frees it"
-[ -d "$KSHIM_STATE_DIR/pods/$uid/emptydir/e" ] && ls "$KSHIM_STATE_DIR/pods/$uid" | grep -q corrupt
+[ -d "$KSHIM_STATE_DIR/pods/$uid/emptydir/e" ] && [ -e "$KSHIM_STATE_DIR/pods/$uid/pod.json.corrupt.1" ]
 ok $? "the damaged record is set aside, nothing of it deleted"
 try "$K" delete --force "$TAG-d"
 is "$rc" 0 "the container can be deleted"

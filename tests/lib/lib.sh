@@ -75,8 +75,8 @@ leaks() { # prints what belongs to this test and is still there
 		grep -q '^State:[[:space:]]*Z' "$p/status" 2>/dev/null && continue
 		grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && echo "process ${p#/proc/} $comm"
 	done
-	ls -A "$T/run" 2>/dev/null | grep -vx seccomp
-	ls -A "$T/state/pods" "$T/state/journal" "$T/state/trash" 2>/dev/null | grep -v -e '^$' -e ':$'
+	find "$T/run" -mindepth 1 -maxdepth 1 ! -name seccomp 2>/dev/null
+	find "$T"/state/{pods,journal,trash} -mindepth 1 -maxdepth 1 2>/dev/null
 }
 
 no_leaks() { # NAME: waits a little, since the kernel and a keeper clean up behind us
@@ -99,9 +99,7 @@ _cleanup() {
 			id=$(basename "$dir")
 			case $id in "$TAG"*) "$K" delete --force "$id" 2>/dev/null ;; esac
 		done
-		for dir in $(find /sys/fs/cgroup -maxdepth 3 -depth -type d -name "kshim-$TAG*" 2>/dev/null); do
-			rmdir "$dir" 2>/dev/null
-		done
+		find /sys/fs/cgroup -maxdepth 3 -depth -type d -name "kshim-$TAG*" -exec rmdir {} + 2>/dev/null
 	}
 	if ! grep -qF "$T/" /proc/self/mounts; then
 		rm -rf --one-file-system "$T"

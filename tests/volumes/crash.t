@@ -135,7 +135,7 @@ keepers() { # of this test
 broken=0
 where="keeper killed"
 running
-kill -9 $(keepers)
+keepers | xargs kill -9
 "$K" exec "$ID" sh -c 'cat /d/f' >"$T/got" 2>&1 || bad "exec without a keeper"
 "$K" run --detach --rootfs "$R" --pod ns/p-0 --empty-dir e:/e "$TAG-other" -- sleep 1 >"$T/err" 2>&1 && bad "a second holder"
 grep -q "lost its keeper, but container \"$ID\"" "$T/err" || bad "the message: $(cat "$T/err")"
@@ -149,13 +149,13 @@ broken=0
 where="power cut"
 running
 pid=$("$K" state "$ID" | jq .pid)
-kill -9 $(keepers) "$pid"
+{ keepers; echo "$pid"; } | xargs kill -9
 wait_for 5 test ! -e "/proc/$pid/root/bin"
 rm -rf "${KSHIM_ROOT:?}"/* # /run does not survive a boot
-for d in $(find /sys/fs/cgroup -maxdepth 3 -depth -type d -name "kshim-$TAG*"); do rmdir "$d"; done
+find /sys/fs/cgroup -maxdepth 3 -depth -type d -name "kshim-$TAG*" -exec rmdir {} +
 "$K" gc >"$T/gc" 2>&1
 grep -q 'took down what its keeper left' "$T/gc" || bad "gc: $(cat "$T/gc")"
-[ -z "$(ls -A "$KSHIM_STATE_DIR/pods" "$KSHIM_STATE_DIR/trash" | grep -v : | grep .)" ] || bad "something is left in the state directory"
+[ -z "$(find "$KSHIM_STATE_DIR"/{pods,trash} -mindepth 1)" ] || bad "something is left in the state directory"
 recover_data
 ok $broken "everything killed and the runtime root gone, as after a power cut"
 
@@ -180,7 +180,7 @@ a_volume() { "$K" volume create -n ns v --size 16Mi 2>/dev/null; }
 recover_delete() {
 	# It is there as a whole, or it goes as a whole.
 	"$K" gc >"$T/gc" 2>&1 || bad "gc: $(cat "$T/gc")"
-	[ -z "$(ls "$KSHIM_STATE_DIR/journal" "$KSHIM_STATE_DIR/trash" | grep -v : | grep .)" ] || bad "journal or trash is left"
+	[ -z "$(find "$KSHIM_STATE_DIR"/{journal,trash} -mindepth 1)" ] || bad "journal or trash is left"
 	if "$K" volume inspect -n ns v >"$T/v.json" 2>/dev/null; then
 		[ "$(blkid -p -o value -s UUID "$vimg")" = "$(jq -r .fsUuid "$T/v.json")" ] || bad "half deleted"
 		"$K" volume delete -n ns v 2>"$T/err2" || bad "delete fails"

@@ -1,0 +1,44 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Holds the direction of the #include lines. Usage: includes.pl FILE...
+use strict;
+use warnings;
+
+# A folder may use itself and these.
+my %may = (
+	'oci/base' => [],
+	'oci/spec' => ['oci/base'],
+	'oci/mount' => ['oci/base'],
+	'oci/cgroup' => ['oci/base', 'oci/spec'], # the resources of a spec are what it applies
+	'oci/state' => ['oci/base'],
+	'oci/run' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state'],
+	'oci/cli' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state', 'oci/run'],
+	'volumes' => ['oci/base', 'oci/mount', 'oci/state'],
+	'shim' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state', 'oci/run',
+		'oci/cli', 'volumes'],
+);
+# Public headers by the folder that implements them; what is not named is of oci/base.
+my %home = (
+	spec => 'oci/spec', mount => 'oci/mount', cgroup => 'oci/cgroup', state => 'oci/state',
+	run => 'oci/run', cli => 'oci/cli', volume => 'volumes', pod => 'volumes',
+);
+
+for my $file (@ARGV) {
+	next if $file =~ m{^tests/};
+	my $folder;
+	if ($file =~ m{^include/kshim/(\w+)\.h$}) {
+		$folder = $home{$1} // 'oci/base';
+	} elsif ($file =~ m{^(.*)/[^/]+$}) {
+		$folder = $1;
+	}
+	my %ok = map { $_ => 1 } $folder, @{ $may{$folder} // die "$file: unknown folder $folder\n" };
+	open my $in, '<', $file or die "$file: $!\n";
+	while (<$in>) {
+		if (m{^#include <kshim/([\w-]+)\.h>}) {
+			my $to = $home{$1} // 'oci/base';
+			print "$file:$.: $folder must not use <kshim/$1.h> of $to\n" unless $ok{$to};
+		} elsif (m{^#include "([^"]+)"}) {
+			print "$file:$.: \"$1\" is not in this folder\n" if $1 =~ m{/};
+		}
+	}
+}
