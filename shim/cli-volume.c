@@ -27,6 +27,9 @@ static const struct ks_option list_options[] = {
 	O(KS_OPT_STR, ns, "namespace", 'n', "NAMESPACE", "only this namespace"), FORMAT, { 0 }
 };
 static const struct ks_option one_options[] = { NAMESPACE, { 0 } };
+#define JSON_FORMAT O(KS_OPT_STR, format, "format", 'f', "json|table", "how to print (json)")
+static const struct ks_option inspect_options[] = { NAMESPACE, JSON_FORMAT, { 0 } };
+static const struct ks_option pod_inspect_options[] = { JSON_FORMAT, { 0 } };
 static const struct ks_option format_options[] = { FORMAT, { 0 } };
 
 static const char *namespace_of(const struct volume_opts *o)
@@ -103,6 +106,15 @@ static void cell(struct ks_buf *b, const char *s, size_t width)
 	} while (!b->failed && b->len - start < width);
 }
 
+static void table_head(struct ks_buf *b)
+{
+	cell(b, "NAMESPACE", 12);
+	cell(b, "CLAIM", 32);
+	cell(b, "SIZE", 8);
+	cell(b, "FS", 6);
+	ks_buf_adds(b, "STATE      UUID\n");
+}
+
 static void table_volume(struct ks_buf *b, const struct ks_volume *v, bool in_use)
 {
 	char size[24];
@@ -132,11 +144,7 @@ static int verb_volume_list(struct ks_cli *cli, const void *opts, const struct k
 	if (r < 0)
 		return r;
 	r = ks_volume_list(&cli->arena, &store, o->ns, &list, err);
-	cell(&table, "NAMESPACE", 12);
-	cell(&table, "CLAIM", 32);
-	cell(&table, "SIZE", 8);
-	cell(&table, "FS", 6);
-	ks_buf_adds(&table, "STATE      UUID\n");
+	table_head(&table);
 	ks_json_open(&json, NULL, '[');
 	for (size_t i = 0; i < list.n && r == 0; i++) {
 		bool in_use = ks_volume_in_use(&store, list.v[i].ns, list.v[i].claim);
@@ -157,17 +165,25 @@ static int verb_volume_inspect(struct ks_cli *cli, const void *opts, const struc
 {
 	const struct volume_opts *o = opts;
 	ks_auto_json_out struct ks_json_out json = { .pretty = true };
+	ks_auto_buf struct ks_buf table = { 0 };
 	struct ks_store store;
 	struct ks_volume v;
-	int r = ks_front_open_store(cli, &store, err);
+	bool as_json;
+	int r = read_format(cli, o, &as_json, err);
 
+	if (r == 0)
+		r = ks_front_open_store(cli, &store, err);
 	if (r < 0)
 		return r;
 	r = ks_volume_load(&cli->arena, &store, namespace_of(o), args->v[0], &v, err);
 	if (r == 0) {
-		put_volume(&json, &v, ks_volume_in_use(&store, v.ns, v.claim));
+		bool in_use = ks_volume_in_use(&store, v.ns, v.claim);
+
+		put_volume(&json, &v, in_use);
 		ks_buf_adds(&json.buf, "\n");
-		r = ks_cli_print(&json.buf, err);
+		table_head(&table);
+		table_volume(&table, &v, in_use);
+		r = ks_cli_print(as_json || !o->format ? &json.buf : &table, err);
 	}
 	ks_store_close(&store);
 	return r;
@@ -203,6 +219,26 @@ static void put_identity(struct ks_json_out *o, const struct ks_identity *id, bo
 	ks_json_close(o, '}');
 }
 
+static void table_pod_head(struct ks_buf *b)
+{
+	cell(b, "NAMESPACE", 12);
+	cell(b, "NAME", 32);
+	cell(b, "STATE", 10);
+	ks_buf_adds(b, "INCARNATION  UID\n");
+}
+
+static void table_pod(struct ks_buf *b, const struct ks_identity *id, bool held)
+{
+	char n[24];
+
+	cell(b, id->ns, 12);
+	cell(b, id->name, 32);
+	cell(b, held ? "Running" : id->holder_uid ? "Lost" : "Free", 10);
+	ks_fmt(n, sizeof(n), "%llu", (unsigned long long)id->incarnation.v);
+	cell(b, n, 13);
+	ks_buf_addf(b, "%s\n", id->holder_uid ? id->holder_uid : "-");
+}
+
 static int verb_pod_list(struct ks_cli *cli, const void *opts, const struct ks_args *args,
 			 struct ks_err *err)
 {
@@ -219,23 +255,13 @@ static int verb_pod_list(struct ks_cli *cli, const void *opts, const struct ks_a
 	if (r < 0)
 		return r;
 	r = ks_identity_list(&cli->arena, &store, &list, err);
-	cell(&table, "NAMESPACE", 12);
-	cell(&table, "NAME", 32);
-	cell(&table, "STATE", 10);
-	ks_buf_adds(&table, "INCARNATION  UID\n");
+	table_pod_head(&table);
 	ks_json_open(&json, NULL, '[');
 	for (size_t i = 0; i < list.n && r == 0; i++) {
-		const struct ks_identity *id = &list.v[i];
-		bool held = ks_identity_held(&store, id->ns, id->name);
-		char n[24];
+		bool held = ks_identity_held(&store, list.v[i].ns, list.v[i].name);
 
-		put_identity(&json, id, held);
-		cell(&table, id->ns, 12);
-		cell(&table, id->name, 32);
-		cell(&table, held ? "Running" : id->holder_uid ? "Lost" : "Free", 10);
-		ks_fmt(n, sizeof(n), "%llu", (unsigned long long)id->incarnation.v);
-		cell(&table, n, 13);
-		ks_buf_addf(&table, "%s\n", id->holder_uid ? id->holder_uid : "-");
+		put_identity(&json, &list.v[i], held);
+		table_pod(&table, &list.v[i], held);
 	}
 	ks_json_close(&json, ']');
 	ks_buf_adds(&json.buf, "\n");
@@ -277,22 +303,6 @@ static int with_pod(struct ks_cli *cli, const char *arg,
 	return r;
 }
 
-static int inspect(struct ks_cli *cli, const struct ks_pod_ctx *ctx, const char *ns,
-		   const char *name, struct ks_err *err)
-{
-	ks_auto_json_out struct ks_json_out json = { .pretty = true };
-	struct ks_identity id;
-	int r = ks_identity_load(&cli->arena, ctx->store, ns, name, &id, err);
-
-	if (r == KS_IDENTITY_ABSENT)
-		return ks_err_kind(err, KS_ERR_NOT_FOUND, "pod %s/%s has no identity", ns, name);
-	if (r < 0)
-		return r;
-	put_identity(&json, &id, ks_identity_held(ctx->store, ns, name));
-	ks_buf_adds(&json.buf, "\n");
-	return ks_cli_print(&json.buf, err);
-}
-
 static int release(struct ks_cli *cli, const struct ks_pod_ctx *ctx, const char *ns,
 		   const char *name, struct ks_err *err)
 {
@@ -308,8 +318,35 @@ static int forget(struct ks_cli *cli, const struct ks_pod_ctx *ctx, const char *
 static int verb_pod_inspect(struct ks_cli *cli, const void *opts, const struct ks_args *args,
 			    struct ks_err *err)
 {
-	(void)opts;
-	return with_pod(cli, args->v[0], inspect, err);
+	const struct volume_opts *o = opts;
+	ks_auto_json_out struct ks_json_out json = { .pretty = true };
+	ks_auto_buf struct ks_buf table = { 0 };
+	const char *ns, *name;
+	struct ks_identity id;
+	struct ks_store store;
+	bool as_json;
+	int r = read_format(cli, o, &as_json, err);
+
+	if (r == 0)
+		r = split_key(cli, args->v[0], &ns, &name, err);
+	if (r == 0)
+		r = ks_front_open_store(cli, &store, err);
+	if (r < 0)
+		return r;
+	r = ks_identity_load(&cli->arena, &store, ns, name, &id, err);
+	if (r == KS_IDENTITY_ABSENT)
+		r = ks_err_kind(err, KS_ERR_NOT_FOUND, "pod %s/%s has no identity", ns, name);
+	if (r == 0) {
+		bool held = ks_identity_held(&store, ns, name);
+
+		put_identity(&json, &id, held);
+		ks_buf_adds(&json.buf, "\n");
+		table_pod_head(&table);
+		table_pod(&table, &id, held);
+		r = ks_cli_print(as_json || !o->format ? &json.buf : &table, err);
+	}
+	ks_store_close(&store);
+	return r;
 }
 
 static int verb_pod_release(struct ks_cli *cli, const void *opts, const struct ks_args *args,
@@ -356,14 +393,14 @@ const struct ks_verb ks_storage_verbs[] = {
 	  sizeof(struct volume_opts), KS_VERB_PERMUTE, 1, 1, verb_volume_create },
 	{ "volume list", "", "list volumes", list_options, sizeof(struct volume_opts),
 	  KS_VERB_PERMUTE, 0, 0, verb_volume_list },
-	{ "volume inspect", "CLAIM", "print a volume's record as JSON", one_options,
+	{ "volume inspect", "CLAIM", "print a volume's record", inspect_options,
 	  sizeof(struct volume_opts), KS_VERB_PERMUTE, 1, 1, verb_volume_inspect },
 	{ "volume delete", "CLAIM", "delete a volume and its data", one_options,
 	  sizeof(struct volume_opts), KS_VERB_PERMUTE, 1, 1, verb_volume_delete },
 	{ "pod list", "", "list pod identities", format_options, sizeof(struct volume_opts),
 	  KS_VERB_PERMUTE, 0, 0, verb_pod_list },
-	{ "pod inspect", "NS/NAME", "print an identity as JSON", NULL, 0, KS_VERB_PERMUTE, 1, 1,
-	  verb_pod_inspect },
+	{ "pod inspect", "NS/NAME", "print an identity", pod_inspect_options,
+	  sizeof(struct volume_opts), KS_VERB_PERMUTE, 1, 1, verb_pod_inspect },
 	{ "pod release", "NS/NAME", "free an identity whose keeper died", NULL, 0, KS_VERB_PERMUTE,
 	  1, 1, verb_pod_release },
 	{ "pod forget", "NS/NAME", "remove a free identity; its claims stay", NULL, 0,

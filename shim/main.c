@@ -158,6 +158,20 @@ static const char *from_env(const char *given, const char *name, const char *oth
 	return given ? given : !ks_str_empty(env) ? env : otherwise;
 }
 
+/* The directories are used from elsewhere too, by keepers above all. */
+static int make_absolute(struct ks_cli *cli, const char **path, struct ks_err *err)
+{
+	if ((*path)[0] == '/')
+		return 0;
+	char *cwd = getcwd(NULL, 0);
+
+	if (!cwd)
+		return ks_err_set(err, -errno, "look at the working directory");
+	*path = ks_arena_printf(&cli->arena, "%s/%s", cwd, *path);
+	free(cwd);
+	return *path ? 0 : ks_err_oom(err);
+}
+
 static bool wants_help(int argc, char **argv)
 {
 	return argc > 0 && (ks_streq(argv[0], "--help") || ks_streq(argv[0], "-h"));
@@ -187,6 +201,10 @@ static int command(struct ks_cli *cli, int argc, char **argv, struct ks_err *err
 		return r || cli->help ? r : KS_EXIT_USAGE;
 	}
 	r = check_globals(cli, err);
+	if (r == 0)
+		r = make_absolute(cli, &cli->root, err);
+	if (r == 0)
+		r = make_absolute(cli, &cli->state_dir, err);
 	if (r < 0)
 		return r;
 	const struct ks_verb *v = ks_verb_find(ks_oci_verbs, rest.n, rest.v, &words);

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 kshim_bin=$(realpath "$1")
-cache=$2
+cache=$(realpath "$2")
 rootfs=$cache/rootfs
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "$cache/run.XXXXXX")

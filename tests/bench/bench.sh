@@ -21,13 +21,19 @@ L=$T/long # the same with a process that stays, for exec and the small verbs
 mkdir -p "$L"
 jq --arg r "$B/rootfs" '.process.args = ["/bin/sleep", "1000"] | .root.path = $r' "$B/config.json" >"$L/config.json"
 
-# The medians of kshim, crun and runc for a command line with RUNTIME in it.
+# The medians of kshim, crun and runc for a command line with RUNTIME in it. The ids
+# differ, since the cgroup that crun and runc make is named by them alone.
 medians() { # PREPARE RUNS COMMAND
 	peer_view hyperfine -N --style none --export-json "$T/h.json" --warmup 3 --runs "$2" \
 		${1:+--prepare "$1"} \
-		"${3//RUNTIME/$K --root $T/rk}" "${3//RUNTIME/crun --root $T/rc}" "${3//RUNTIME/runc --root $T/rr}" \
+		"$(for_one "$K" k "$3")" "$(for_one crun c "$3")" "$(for_one runc r "$3")" \
 		>/dev/null 2>"$T/h.err" || { cat "$T/h.err" >&2; exit 1; }
 	jq -r '[.results[].median] | @tsv' "$T/h.json"
+}
+
+for_one() { # RUNTIME LETTER COMMAND
+	local cmd=${3//RUNTIME/$1 --root $T/r$2}
+	echo "${cmd//ID/$TAG-$2}"
 }
 
 row() { # NAME PREPARE RUNS COMMAND
@@ -38,9 +44,9 @@ row() { # NAME PREPARE RUNS COMMAND
 }
 
 each() { # COMMAND: once with every runtime
-	"$K" --root "$T/rk" $1
-	peer_view crun --root "$T/rc" $1
-	runc --root "$T/rr" $1
+	$(for_one "$K" k "$1")
+	peer_view $(for_one crun c "$1")
+	$(for_one runc r "$1")
 }
 
 rss() { # RUNTIME ROOT: peak memory of a run, in KiB
@@ -49,15 +55,15 @@ rss() { # RUNTIME ROOT: peak memory of a run, in KiB
 }
 
 printf '%-34s %11s\n' "median of $RUNS runs ($IDLE_RUNS idle)" "kshim"
-row "run /bin/true" "" "$RUNS" "RUNTIME run -b $B $TAG-x"
-row "run /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME run -b $B $TAG-x"
-each "run --detach -b $L $TAG-l" >"$T/each" 2>&1 </dev/null || cat "$T/each"
-row "exec /bin/true" "" "$RUNS" "RUNTIME exec $TAG-l /bin/true"
-row "exec /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME exec $TAG-l /bin/true"
-row "state" "" "$RUNS" "RUNTIME state $TAG-l"
+row "run /bin/true" "" "$RUNS" "RUNTIME run -b $B ID-x"
+row "run /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME run -b $B ID-x"
+each "RUNTIME run --detach -b $L ID-l" >"$T/each" 2>&1 </dev/null || cat "$T/each"
+row "exec /bin/true" "" "$RUNS" "RUNTIME exec ID-l /bin/true"
+row "exec /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME exec ID-l /bin/true"
+row "state" "" "$RUNS" "RUNTIME state ID-l"
 row "list" "" "$RUNS" "RUNTIME list"
-row "kill -0" "" "$RUNS" "RUNTIME kill $TAG-l CONT"
-each "delete --force $TAG-l"
+row "kill CONT" "" "$RUNS" "RUNTIME kill ID-l CONT"
+each "RUNTIME delete --force ID-l"
 if command -v time >/dev/null && [ -x /usr/bin/time ]; then
 	printf 'peak memory of run: kshim %s KiB, crun %s KiB, runc %s KiB\n' \
 		"$(rss "$K" "$T/rk")" "$(rss crun "$T/rc")" "$(rss runc "$T/rr")"

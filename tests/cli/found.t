@@ -88,6 +88,9 @@ is "$?" 137 "a run whose container somebody else deletes gives its exit code"
 try "$K" --debug run --rootfs "$T/rootfs" "$TAG-1" -- true
 like "$rc:$err" "0:*debug: run $TAG-1*" "--debug says what is called"
 
+(cd "$T" && env -u KSHIM_ROOT -u KSHIM_STATE_DIR "$K" --root rel-run --state-dir rel-state run --rootfs "$T/rootfs" --pod ns/rel --empty-dir e:/e "$TAG-1" -- touch /e/x)
+is "$?" 0 "relative directories are those of the caller"
+
 # ---- the file tree ---------------------------------------------------------------------------------------
 
 fresh '.process.cwd = "/not/there" | .process.args = ["pwd"]'

@@ -27,6 +27,8 @@ vol list
 like "$out" "NAMESPACE*ns *data *32Mi*ext4*Available*" "list as a table"
 vol list -f json
 is "$(jq -r '.[].claim' <<<"$out" | sort | paste -sd,)" data,x1 "list as JSON"
+vol inspect -n ns data --format table
+like "$out" "NAMESPACE*ns *data *32Mi*ext4*Available*" "inspect as a table"
 vol list -n other
 is "$(wc -l <<<"$out")" 1 "list of another namespace"
 vol delete -n ns x1
@@ -108,6 +110,8 @@ up "$TAG-1" --pod ns/db-0 --hostname other --volume-claim-template data:32Mi:/d
 like "$rc:$err" '1:*host name "db-0"*"other"*' "another host name is refused with both"
 try "$K" pod inspect ns/db-0
 is "$(jq -r '.hostname, .incarnation, .claims[0], .running' <<<"$out" | paste -sd,)" "db-0,2,data-db-0,false" "pod inspect"
+try "$K" pod inspect -f table ns/db-0
+like "$out" "NAMESPACE*ns *db-0 *Free *2 *" "pod inspect as a table"
 try "$K" pod list
 like "$out" "*ns *db-0 *Free *2 *" "pod list"
 try "$K" pod forget ns/db-0
