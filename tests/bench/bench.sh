@@ -44,9 +44,10 @@ row() { # NAME PREPARE RUNS COMMAND
 }
 
 each() { # COMMAND: once with every runtime
-	$(for_one "$K" k "$1")
-	peer_view $(for_one crun c "$1")
-	$(for_one runc r "$1")
+	local words
+	read -ra words < <(for_one "$K" k "$1") && "${words[@]}"
+	read -ra words < <(for_one crun c "$1") && peer_view "${words[@]}"
+	read -ra words < <(for_one runc r "$1") && "${words[@]}"
 }
 
 rss() { # RUNTIME ROOT: peak memory of a run, in KiB
