@@ -88,10 +88,13 @@ $(B)/unit/%: tests/unit/%.c $(B)/libkshim.a
 		$(LDFLAGS) $(B)/libkshim.a $(LIBS)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 755 $(B)/kshim $(DESTDIR)$(PREFIX)/bin/kshim
 	ln -sf kshim $(DESTDIR)$(PREFIX)/bin/containerd-shim-kshim-v2
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 contrib/completions/kshim.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kshim
 
 -include $(OBJS:.o=.d) $(UNIT_BINS:=.d)
 include tests/tests.mk

@@ -321,8 +321,8 @@ static int verb_pod_inspect(struct ks_cli *cli, const void *opts, const struct k
 	const struct volume_opts *o = opts;
 	ks_auto_json_out struct ks_json_out json = { .pretty = true };
 	ks_auto_buf struct ks_buf table = { 0 };
-	const char *ns, *name;
-	struct ks_identity id;
+	const char *ns = NULL, *name = NULL;
+	struct ks_identity id = { 0 };
 	struct ks_store store;
 	bool as_json;
 	int r = read_format(cli, o, &as_json, err);

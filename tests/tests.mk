@@ -2,7 +2,7 @@
 # What is run on the build: tests, lint, benchmarks, the demo.
 
 .PHONY: check check-unit check-root check-asan check-ubsan check-valgrind fuzz fuzz-replay \
-	test-programs lint bench demo coverage man clean compile_commands.json
+	test-programs lint format bench demo coverage man clean compile_commands.json
 
 SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t))
 # T=NAME picks scripts, or unit tests, by a part of their path.
@@ -75,6 +75,9 @@ bench: all
 
 lint: compile_commands.json
 	BUILD=$(abspath $(B)) tests/lint/lint.sh
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
 
 CACHE ?= build/demo
 demo:

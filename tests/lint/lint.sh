@@ -92,7 +92,7 @@ documented() { tests/lint/documented.pl include/kshim/*.h; }
 options() { tests/lint/options.sh "$BUILD/kshim"; }
 
 # What is hidden in a text: names of this machine or of tools that are nobody's business.
-machine() { git grep -nE '/(work|root|home)/[a-z]' -- . ':!tests/lint' ':!LICENSE' ':!tests/unit' ':!tests/cli/found.t' ':!tests/lib/lib.sh' ':!tests/fuzz' ':!tests/cli/peers.t' ':!oci/run' | head; }
+machine() { git grep -nE '(^|[^[:alnum:]_])/(work|root|home)/[a-z]' -- . ':!tests/lint' ':!LICENSE' ':!tests/unit' ':!tests/cli/found.t' ':!tests/lib/lib.sh' ':!tests/fuzz' ':!tests/cli/peers.t' ':!oci/run' | head; }
 
 check format format
 check clang-tidy tidy
