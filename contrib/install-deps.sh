@@ -1,22 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what building, testing and the demo need on Debian 12 and later.
-# Quick when all of it is there. Usage: install-deps.sh [build|test|demo|all]
+# Quick when all of it is there. Usage: install-deps.sh [build|test|demo|vm|all]
 set -eu
 
 build="gcc make pkg-config libc6-dev libyajl-dev libseccomp-dev libcap-dev libmount-dev libblkid-dev"
 run="e2fsprogs xfsprogs util-linux mount libmount1"
 test="crun runc busybox-static jq perl python3 hyperfine clang clang-format clang-tidy cppcheck
-	libclang-rt-14-dev shellcheck codespell git valgrind"
+	libclang-rt-14-dev shellcheck codespell git valgrind time containerd podman conmon"
 demo="mmdebstrap"
+vm="mmdebstrap qemu-system-x86 cpio xz-utils python3"
 
 case "${1:-all}" in
 build) want="$build $run" ;;
 test) want="$build $run $test" ;;
 demo) want="$build $run $demo" ;;
-all) want="$build $run $test $demo" ;;
+vm) want="$build $run $vm" ;;
+all) want="$build $run $test $demo $vm" ;;
 *)
-	echo "usage: $0 [build|test|demo|all]" >&2
+	echo "usage: $0 [build|test|demo|vm|all]" >&2
 	exit 2
 	;;
 esac

@@ -14,6 +14,7 @@
  *
  * Delete: journal entry, rename of the directory to trash/, entry removed, purge.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -476,6 +477,34 @@ static bool split_entry(struct ks_arena *a, const char *entry, const char **ns, 
 	return *ns && *claim && ks_check_names(*ns, *claim, "claim", NULL) == 0;
 }
 
+/* What a writer of the journal that was cut off left beside an entry: never one itself. */
+static void remove_unwritten(struct ks_store *s, int journal, const char *file)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	ks_auto_fd int lock = -EBADF;
+	const char *ns, *claim;
+	size_t len = strlen(file);
+
+	if (file[0] != '.' || len < 6 || !ks_streq(file + len - 4, ".tmp"))
+		return;
+	const char *entry = ks_arena_strndup(&a, file + 1, len - 5);
+
+	if (entry && split_entry(&a, entry, &ns, &claim) &&
+	    ks_store_lock(s, "volume", ns, claim, 0, &lock, NULL) == 0)
+		(void)unlinkat(journal, file, 0);
+}
+
+static void remove_all_unwritten(struct ks_store *s)
+{
+	int fd = openat(s->fd, "journal", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+		remove_unwritten(s, fd, e->d_name);
+	if (d)
+		closedir(d);
+}
+
 int ks_volume_gc(struct ks_store *s, struct ks_gc *gc, struct ks_err *err)
 {
 	struct ks_strv names = { 0 };
@@ -497,6 +526,7 @@ int ks_volume_gc(struct ks_store *s, struct ks_gc *gc, struct ks_err *err)
 		if (ks_volume_recover(gc->arena, s, ns, claim, gc, &why) < 0)
 			ks_gc_note(gc, false, "%s", why.msg);
 	}
+	remove_all_unwritten(s);
 	if (r == 0)
 		r = ks_claim_gc(s, gc, err);
 	if (r == 0) {

@@ -17,6 +17,7 @@ my $harness = TAP::Harness->new({
 	jobs => $jobs,
 	timer => 1,
 	failures => 1,
+	comments => 1,
 	color => -t STDOUT ? 1 : 0,
 	# A test that hangs must not take the rest with it; it is told to clean up first.
 	exec => sub { ['timeout', '--kill-after=60', $ENV{TEST_TIMEOUT} // 900, $_[1]] },
