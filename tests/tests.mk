@@ -104,3 +104,19 @@ clean:
 	rm -rf --one-file-system $(B) compile_commands.json
 
 -include $(REPLAY:=.d)
+
+# ---- in a virtual machine ------------------------------------------------------------
+
+.PHONY: vm-image vm-check vm-shell vm-powercut
+VM_CACHE ?= build/vm
+VM := python3 tests/vm/vm.py --cache $(VM_CACHE) --build $(B)
+vm-image:
+	tests/vm/image.sh $(VM_CACHE)
+# T=NAME picks suites; `tests/vm/vm.py list --cache x` names them.
+vm-check: test-programs vm-image
+	$(VM) check $(T) $(if $(V),-v)
+vm-shell: test-programs vm-image
+	$(VM) shell
+# N cuts; SEED repeats one run.
+vm-powercut: test-programs vm-image
+	$(VM) powercut --cuts $(or $(N),20) $(if $(SEED),--seed $(SEED))

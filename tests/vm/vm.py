@@ -1,0 +1,267 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The outside of a guest: boots it, sends it a script, does what the script asks of the host.
+
+A script in the guest is bash, with the functions of tests/vm/guest/guest.sh. A line of its
+output that begins with "#host " is a request:
+    #host plug ID SIZE-MiB SERIAL     a virtio disk is hot-plugged
+    #host pull ID                     it is asked to go, as a controller would
+"""
+import argparse
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+
+
+class GuestError(Exception):
+    """The guest did not do as it should; with the end of its console."""
+
+
+class Vm:
+    """One boot of a guest. Use it as a context: leaving it ends qemu, by its own pid."""
+
+    def __init__(self, cache, kernel, payload, append="", disks=(), memory=1536):
+        self.cache, self.kernel, self.payload = cache, kernel, payload
+        self.append, self.disks, self.memory = append, list(disks), memory
+        self.dir = tempfile.mkdtemp(prefix="kshim-vm.")
+        self.proc = self.qmp = self.qmp_file = None
+        self.buffer = b""
+
+    def __enter__(self):
+        console = os.path.join(self.dir, "console")
+        accel = "kvm:tcg" if os.environ.get("VM_KVM") else "tcg,thread=multi"
+        cmd = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+               "-machine", "q35", "-accel", accel, "-cpu", "max", "-smp", "2",
+               "-m", str(self.memory), "-no-reboot", "-nic", "none",
+               "-kernel", f"{self.cache}/vmlinuz-{self.kernel}",
+               "-initrd", f"{self.cache}/initrd-{self.kernel}",
+               "-append", "console=ttyS0 quiet panic=-1 " + self.append,
+               "-serial", f"file:{console}", "-serial", "stdio",
+               "-qmp", f"unix:{self.dir}/qmp,server=on,wait=off",
+               "-device", "pcie-root-port,id=port0,chassis=1,slot=1",
+               "-device", "pcie-root-port,id=port1,chassis=2,slot=2",
+               # Each with its device: the order makes them vda, vdb, vdc.
+               "-drive", f"file={self.cache}/root.img,format=raw,if=none,id=root,snapshot=on",
+               "-device", "virtio-blk-pci,drive=root",
+               "-drive", f"file={self.payload},format=raw,if=none,id=payload,readonly=on",
+               "-device", "virtio-blk-pci,drive=payload"]
+        for d in self.disks:
+            cmd += d
+        # Its temporary overlay of the root disk goes where there is room.
+        env = dict(os.environ, TMPDIR=self.cache)
+        self.proc = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+        return self
+
+    def __exit__(self, *exc):
+        if self.proc.poll() is None:
+            self.proc.kill()
+        self.proc.wait()
+        for f in (self.proc.stdin, self.proc.stdout, self.qmp_file, self.qmp):
+            if f:
+                f.close()
+        for name in os.listdir(self.dir):
+            os.unlink(os.path.join(self.dir, name))
+        os.rmdir(self.dir)
+
+    def console(self):
+        with open(os.path.join(self.dir, "console"), errors="replace") as f:
+            return "".join(f.readlines()[-25:])
+
+    def fail(self, why):
+        raise GuestError(f"{why}; the end of its console:\n{self.console()}")
+
+    def line(self, deadline):
+        """The next line of the guest, without its end."""
+        os.set_blocking(self.proc.stdout.fileno(), False)
+        while b"\n" not in self.buffer:
+            if time.monotonic() > deadline:
+                self.fail("the guest's time is over")
+            data = self.proc.stdout.read(65536)
+            if data == b"" and self.proc.poll() is not None:
+                self.fail("the guest is gone")
+            if data:
+                self.buffer += data
+            else:
+                time.sleep(0.01)
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.decode(errors="replace").rstrip("\r")
+
+    def command(self, execute, **arguments):
+        """One QMP command; its answer, or an exception."""
+        if not self.qmp:
+            self.qmp = socket.socket(socket.AF_UNIX)
+            self.qmp.connect(f"{self.dir}/qmp")
+            self.qmp_file = self.qmp.makefile("rw")
+            self.qmp_file.readline()
+            self.command("qmp_capabilities")
+        self.qmp_file.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
+        self.qmp_file.flush()
+        while True:
+            answer = json.loads(self.qmp_file.readline())
+            if "error" in answer:
+                raise GuestError(f"{execute}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def host(self, words):
+        """What a script asks of the host."""
+        if words[0] == "plug":
+            name, size, serial = words[1:4]
+            path = os.path.join(self.dir, f"disk-{name}")
+            with open(path, "wb") as f:
+                f.truncate(int(size) << 20)
+            port = len([d for d in os.listdir(self.dir) if d.startswith("disk-")]) - 1
+            self.command("blockdev-add", **{
+                "node-name": name, "driver": "raw",
+                "file": {"driver": "blkdebug", "node-name": name + "-dbg",
+                         "image": {"driver": "file", "filename": path}}})
+            self.command("device_add", driver="virtio-blk-pci", id="dev-" + name, drive=name,
+                         serial=serial, bus=f"port{port}")
+        elif words[0] == "pull":
+            self.command("device_del", id="dev-" + words[1])
+        else:
+            raise GuestError(f"unknown request {words}")
+
+    def send(self, script):
+        """Waits until the guest is there, and gives it a script."""
+        deadline = time.monotonic() + 120
+        while self.line(deadline) != "#ready":
+            pass
+        self.proc.stdin.write((script + "\n#end\n").encode())
+        self.proc.stdin.flush()
+
+    def run(self, script, timeout, out=print):
+        """Runs a script to its end; its exit code."""
+        self.send(script)
+        deadline = time.monotonic() + timeout
+        while True:
+            line = self.line(deadline)
+            if line.startswith("#exit "):
+                return int(line[6:])
+            if line.startswith("#host "):
+                self.host(line.split()[1:])
+                continue
+            out(line)
+
+
+def make_payload(build, path):
+    """The build and the tests, as a tar that the guest unpacks."""
+    names = ["tests", "oci", "volumes", "shim", f"{build}/kshim", f"{build}/crash/kshim",
+             f"{build}/helper", f"{build}/unit"]
+    subprocess.run(["tar", "-C", TOP, "-cf", path, f"--transform=s,^{build},build,",
+                    "--exclude=*.o", "--exclude=*.d", *names], check=True)
+
+
+def suites():
+    """name -> (kernel, command line, seconds, script)"""
+    # Through a pipe: on a terminal, as the serial line is one, it would draw.
+    tap = "export BUILD=/k/build; exec > >(cat) 2>&1; perl tests/lib/run.pl -j 2 "
+    cli = "tests/cli/{errors,found,kill,lifecycle,peers,security,v2}.t"
+    short = "tests/cli/{lifecycle,peers,v2}.t tests/volumes/emptydir.t"
+    return {
+        "cgroup2": ("6.1", "", 300, tap + "tests/vm/guest/cgroup2.t"),
+        "storage": ("6.1", "", 300, tap + "tests/vm/guest/storage.t"),
+        "cli": ("6.1", "", 900, tap + cli),
+        "volumes": ("6.1", "", 900, tap + "build/unit/test_* tests/volumes/{emptydir,claims}.t"),
+        "containerd": ("6.1", "", 400, tap + "tests/cli/engines.t"),
+        "v1": ("6.1", "kshim.cgroup=v1", 500, tap + short),
+        "hybrid": ("6.1", "kshim.cgroup=hybrid", 500, tap + "tests/cli/{lifecycle,v2}.t"),
+        "newer": ("6.12", "", 600, tap + "tests/vm/guest/*.t tests/volumes/{emptydir,claims}.t"),
+        "systemd": ("6.1", "kshim.init=/lib/systemd/systemd systemd.unified_cgroup_hierarchy=1",
+                    500, tap + "tests/vm/guest/systemd.t tests/cli/lifecycle.t"),
+    }
+
+
+def check(args, payload):
+    """The suites; each result, and the sum as the last line."""
+    total, bad = [0, 0, 0], []
+    for name, (kernel, append, timeout, script) in suites().items():
+        if args.suite and name not in args.suite:
+            continue
+        if not os.path.exists(f"{args.cache}/vmlinuz-{kernel}"):
+            print(f"== {name}: skipped: there is no kernel {kernel}")
+            total[2] += 1
+            continue
+        print(f"== {name} (kernel {kernel} {append})", flush=True)
+        start, lines = time.monotonic(), []
+
+        def out(line):
+            lines.append(line)
+            if args.verbose or re.search(r"^not ok|^#|^skipped|not found|Failed|panic", line):
+                print("  " + line, flush=True)
+
+        try:
+            with Vm(args.cache, kernel, payload, append) as vm:
+                code = vm.run(script, timeout, out)
+        except GuestError as e:
+            print(f"  {e}")
+            code = -1
+        counts = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped", "\n".join(lines), re.M)
+        if counts:
+            total = [a + int(b) for a, b in zip(total, counts.groups())]
+        if code != 0 or not counts:
+            bad.append(name)
+            total[1] += 0 if counts and int(counts.group(2)) else 1
+        print(f"   {counts.group(0) if counts else 'no result'} in {time.monotonic() - start:.0f} s",
+              flush=True)
+    if bad:
+        print("failed: " + ", ".join(bad))
+    print("%d passed, %d failed, %d skipped" % tuple(total))
+    return bool(bad)
+
+
+def shell(args, payload):
+    """A shell in the guest, with the build in /k; ends with the shell."""
+    with Vm(args.cache, args.kernel, payload, args.append) as vm:
+        vm.send("setsid bash -i </dev/ttyS1 >/dev/ttyS1 2>&1")
+        os.set_blocking(vm.proc.stdout.fileno(), True)
+        pid = os.fork()
+        if pid == 0:
+            for line in iter(sys.stdin.readline, ""):
+                vm.proc.stdin.write(line.encode())
+                vm.proc.stdin.flush()
+            os._exit(0)
+        while True:
+            data = os.read(vm.proc.stdout.fileno(), 4096)
+            if not data or b"#exit " in data:
+                break
+            os.write(1, data)
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    return 0
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    p.add_argument("verb", choices=["check", "shell", "list", "powercut"])
+    p.add_argument("suite", nargs="*")
+    p.add_argument("--cache", required=True)
+    p.add_argument("--build", default="build")
+    p.add_argument("--kernel", default="6.1")
+    p.add_argument("--append", default="")
+    p.add_argument("--cuts", type=int, default=20)
+    p.add_argument("--seed", type=int)
+    p.add_argument("-v", "--verbose", action="store_true")
+    args = p.parse_args()
+    args.cache = os.path.abspath(args.cache)
+    if args.verb == "list":
+        print("\n".join(suites()))
+        return 0
+    payload = os.path.join(args.cache, "payload.tar")
+    make_payload(args.build, payload)
+    if args.verb == "powercut":
+        import powercut  # beside this file
+        return powercut.main(args, payload, Vm)
+    return check(args, payload) if args.verb == "check" else shell(args, payload)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
