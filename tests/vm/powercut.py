@@ -136,8 +136,12 @@ def run(args, payload, vm_class, rng, work):
         return 1
     failed = 0
     for n in range(1, args.cuts + 1):
-        # Of five moments the one with most that was not flushed: there the order is put to the test.
-        at = max((rng.randrange(first, len(log.entries)) for _ in range(5)), key=log.unflushed)
+        if n % 2:
+            # Right behind an acknowledgement: what it promised must have been flushed before it.
+            at = rng.choice(sorted(log.acks)) + 1
+        else:
+            # Of five moments the one with most that was not flushed: the order is put to the test.
+            at = max((rng.randrange(first, len(log.entries)) for _ in range(5)), key=log.unflushed)
         lost, open_writes = log.cut(at, rng, disk, base)
         done, pending = acknowledged(log, at)
         start, out = time.monotonic(), []

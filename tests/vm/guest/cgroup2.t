@@ -13,6 +13,7 @@ limited() { # JQ-FILTER-OF-RESOURCES COMMAND…
 	bundle "$B" ".linux.resources = ($res) | .root.readonly = false | .process.args = [\"sh\", \"-c\", $(jq -Rn --arg s "$*" '$s')]"
 	try timeout 60 "$K" run -b "$B" "$TAG-1"
 }
+last=$(($(nproc) - 1))
 cgfile() { cat "/sys/fs/cgroup/kshim-$TAG-1/$1"; }
 
 limited '{memory: {limit: 33554432}}' 'cat /sys/fs/cgroup/memory.max; dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null; echo "rc $?"'
@@ -29,8 +30,8 @@ limited '{cpu: {quota: 20000, period: 100000}}' 'cat /sys/fs/cgroup/cpu.max; i=0
 like "$out" $'20000 100000\nnr_throttled [1-9]*' "cpu.max throttles"
 limited '{cpu: {shares: 1024}}' 'cat /sys/fs/cgroup/cpu.weight'
 is "$out" 39 "cpu shares become a weight"
-limited '{cpu: {cpus: "1", mems: "0"}}' 'cat /sys/fs/cgroup/cpuset.cpus.effective; grep Cpus_allowed_list /proc/self/status | tr -d "\t "'
-is "$out" $'1\nCpus_allowed_list:1' "cpuset"
+limited "{cpu: {cpus: \"$last\", mems: \"0\"}}" 'cat /sys/fs/cgroup/cpuset.cpus.effective; grep Cpus_allowed_list /proc/self/status | tr -d "\t "'
+is "$out" "$last"$'\n'"Cpus_allowed_list:$last" "cpuset"
 limited '{hugepageLimits: [{pageSize: "2MB", limit: 2097152}]}' 'cat /sys/fs/cgroup/hugetlb.2MB.max'
 is "$out" 2097152 "hugetlb"
 dev=$(stat -c '%Hr:%Lr' /dev/vda)

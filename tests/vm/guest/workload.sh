@@ -28,10 +28,14 @@ work() {
 			"$K" volume create -n ns "c$n" --size 16Mi || exit 2
 			ack "create $n $i"
 			have[$n]=new
-		elif [ $((RANDOM % 5)) = 0 ]; then
+		elif [ $((RANDOM % 3)) = 0 ]; then
 			ack "deleting $n $i"
 			"$K" volume delete -n ns "c$n" || exit 3
 			ack "delete $n $i"
+			if [ "${have[$n]}" != new ]; then
+				"$K" pod forget "ns/p-$n" || exit 5
+				ack "forget $n $i"
+			fi
 			unset "have[$n]"
 		else
 			gen=$i
@@ -61,13 +65,22 @@ check() {
 	mount /dev/vdc /s || { echo "the state directory's file system does not mount"; exit 1; }
 	[ -d /s/state ] || mkdir -p /s/state
 	"$K" gc >/run/gc 2>&1 || bad "gc: $(cat /run/gc)"
-	declare -A state=() num=()
+	declare -A state=() num=() name=()
 	while read -r op n i; do
-		state[$n]=$op num[$n]=$i
+		case $op in
+		forget) name[$n]=forget ;;
+		write) name[$n]=known ;&
+		*) state[$n]=$op num[$n]=$i ;;
+		esac
 	done </run/acks
 	read -r pop pn pnum <<<"$PENDING"
 	for n in 0 1 2 3; do
-		local there=no got
+		local there=no got known=no
+		"$K" pod inspect "ns/p-$n" >/run/p 2>/dev/null && known=yes
+		case ${name[$n]:-none}:$known in
+		none:yes | forget:yes) [ "${pop:-} ${pn:-}" = "write $n" ] || bad "p-$n is there: ${name[$n]:-never run}" ;;
+		known:no) [ "${pop:-} ${pn:-}" = "forget $n" ] || bad "p-$n is forgotten" ;;
+		esac
 		"$K" volume inspect -n ns "c$n" >/run/v 2>/dev/null && there=yes
 		case ${state[$n]:-none} in
 		none | delete)
