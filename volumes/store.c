@@ -181,6 +181,7 @@ int ks_store_list(struct ks_arena *a, struct ks_store *s, const char *path, stru
 		if (e->d_name[0] != '.' && ks_strv_append(a, ret, e->d_name) < 0)
 			r = ks_err_oom(err);
 	closedir(d);
+	ks_strv_sort(ret);
 	return r;
 }
 

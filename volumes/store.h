@@ -19,7 +19,8 @@ bool ks_store_locked(struct ks_store *s, const char *kind, const char *ns, const
 int ks_store_open_dir(struct ks_store *s, const char *path, bool make, int *ret_fd,
 		      struct ks_err *err);
 
-/* Names of the entries of a directory below the store, without dots; empty when it is missing. */
+/* Names of the entries of a directory below the store, sorted, without dots; empty when it is
+ * missing. */
 int ks_store_list(struct ks_arena *a, struct ks_store *s, const char *path, struct ks_strv *ret,
 		  struct ks_err *err);
 

@@ -34,6 +34,9 @@ struct ks_strv {
 /** ks_strv_append() - add a copy of @s; 0 or -ENOMEM */
 int ks_strv_append(struct ks_arena *a, struct ks_strv *v, const char *s);
 
+/** ks_strv_sort() - by bytes, as LC_ALL=C does; for lists that people read */
+void ks_strv_sort(struct ks_strv *v);
+
 /**
  * ks_str_split() - the non-empty parts between separators
  * @sep: one character

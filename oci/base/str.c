@@ -39,6 +39,17 @@ int ks_strv_append(struct ks_arena *a, struct ks_strv *v, const char *s)
 	return 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void ks_strv_sort(struct ks_strv *v)
+{
+	if (v->n)
+		qsort(v->v, v->n, sizeof(*v->v), compare);
+}
+
 int ks_str_split(struct ks_arena *a, const char *s, char sep, struct ks_strv *ret)
 {
 	struct ks_strv v = { 0 };

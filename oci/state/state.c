@@ -271,6 +271,7 @@ int ks_state_list(struct ks_arena *a, int root_fd, struct ks_strv *ret, struct k
 			r = ks_err_oom(err);
 	}
 	closedir(d);
+	ks_strv_sort(ret);
 	return r;
 }
 

@@ -32,6 +32,20 @@ static void a_list_grows_and_stays_terminated(void)
 		CHECK_INT(atoi(v.v[i]), i);
 }
 
+static void sorting(void)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	struct ks_strv v = { 0 };
+
+	ks_strv_sort(&v);
+	CHECK_INT(ks_str_split(&a, "b,a10,a2,B", ',', &v), 0);
+	ks_strv_sort(&v);
+	CHECK_STR(v.v[0], "B");
+	CHECK_STR(v.v[1], "a10");
+	CHECK_STR(v.v[3], "b");
+	CHECK(!v.v[4]);
+}
+
 static void a_buffer_grows(void)
 {
 	ks_auto_buf struct ks_buf b = { 0 };
@@ -71,5 +85,5 @@ static void names(void)
 	CHECK(!ks_valid_dns_name("a.") && !ks_valid_dns_name("../x"));
 }
 
-TEST_MAIN(CASE(splitting_drops_empty_parts), CASE(a_list_grows_and_stays_terminated),
+TEST_MAIN(CASE(splitting_drops_empty_parts), CASE(a_list_grows_and_stays_terminated), CASE(sorting),
 	  CASE(a_buffer_grows), CASE(ids), CASE(names))

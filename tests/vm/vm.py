@@ -6,6 +6,8 @@ A script in the guest is bash, with the functions of tests/vm/guest/guest.sh. A 
 output that begins with "#host " is a request:
     #host plug ID SIZE-MiB SERIAL     a virtio disk is hot-plugged
     #host pull ID                     it is asked to go, as a controller would
+    #host cut                         the power is gone
+    #host reset                       the reset button; the guest boots again
 """
 import argparse
 import json
@@ -130,6 +132,11 @@ class Vm:
                          serial=serial, bus=f"port{port}")
         elif words[0] == "pull":
             self.command("device_del", id="dev-" + words[1])
+        elif words[0] == "cut":
+            self.proc.kill()
+        elif words[0] == "reset":
+            self.command("set-action", reboot="reset")
+            self.command("system_reset")
         else:
             raise GuestError(f"unknown request {words}")
 
@@ -142,7 +149,7 @@ class Vm:
         self.proc.stdin.flush()
 
     def run(self, script, timeout, out=print):
-        """Runs a script to its end; its exit code."""
+        """Runs a script to its end; its exit code, or what it had done to the machine."""
         self.send(script)
         deadline = time.monotonic() + timeout
         while True:
@@ -150,7 +157,10 @@ class Vm:
             if line.startswith("#exit "):
                 return int(line[6:])
             if line.startswith("#host "):
-                self.host(line.split()[1:])
+                words = line.split()[1:]
+                self.host(words)
+                if words[0] in ("cut", "reset"):
+                    return words[0]
                 continue
             out(line)
 
@@ -164,7 +174,7 @@ def make_payload(build, path):
 
 
 def suites():
-    """name -> (kernel, command line, seconds, script)"""
+    """name -> (kernel, command line, seconds, script; None: boots of its own)"""
     # Through a pipe: on a terminal, as the serial line is one, it would draw.
     tap = "export BUILD=/k/build; exec > >(cat) 2>&1; perl tests/lib/run.pl -j 2 "
     cli = "tests/cli/{errors,found,kill,lifecycle,peers,security,v2}.t"
@@ -172,6 +182,7 @@ def suites():
     return {
         "cgroup2": ("6.1", "", 300, tap + "tests/vm/guest/cgroup2.t"),
         "storage": ("6.1", "", 300, tap + "tests/vm/guest/storage.t"),
+        "power": ("6.1", "", 300, None),
         "cli": ("6.1", "", 900, tap + cli),
         "volumes": ("6.1", "", 900, tap + "build/unit/test_* tests/volumes/{emptydir,claims}.t"),
         "containerd": ("6.1", "", 400, tap + "tests/cli/engines.t"),
@@ -181,6 +192,30 @@ def suites():
         "systemd": ("6.1", "kshim.init=/lib/systemd/systemd systemd.unified_cgroup_hierarchy=1",
                     500, tap + "tests/vm/guest/systemd.t tests/cli/lifecycle.t"),
     }
+
+
+def power(args, payload, out):
+    """One disk through a power cut and a reset; the exit code of the last boot's tests."""
+    disk = os.path.join(args.cache, f"power.{os.getpid()}.img")
+    stage = "BUILD=/k/build bash tests/vm/guest/power.sh "
+    options = [["-drive", f"file={disk},format=raw,if=none,id=state,cache=writeback",
+                "-device", "virtio-blk-pci,drive=state"]]
+    try:
+        with open(disk, "wb") as f:
+            f.truncate(512 << 20)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", disk], check=True)
+        with Vm(args.cache, args.kernel, payload, "", options) as vm:
+            if vm.run(stage + "1", 120, out) != "cut":
+                vm.fail("the power was not cut")
+        with Vm(args.cache, args.kernel, payload, "", options) as vm:
+            if vm.run(stage + "2", 120, out) != "reset":
+                vm.fail("it was not reset")
+            return vm.run("exec > >(cat) 2>&1; echo '#!/bin/bash' >/run/power.t; "
+                          "echo 'exec bash /k/tests/vm/guest/power.sh 3' >>/run/power.t; "
+                          "chmod 755 /run/power.t; BUILD=/k/build perl tests/lib/run.pl /run/power.t",
+                          120, out)
+    finally:
+        os.unlink(disk)
 
 
 def check(args, payload):
@@ -202,8 +237,11 @@ def check(args, payload):
                 print("  " + line, flush=True)
 
         try:
-            with Vm(args.cache, kernel, payload, append) as vm:
-                code = vm.run(script, timeout, out)
+            if script is None:
+                code = power(args, payload, out)
+            else:
+                with Vm(args.cache, kernel, payload, append) as vm:
+                    code = vm.run(script, timeout, out)
         except GuestError as e:
             print(f"  {e}")
             code = -1
