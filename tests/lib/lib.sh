@@ -64,17 +64,21 @@ requires() { command -v "$1" >/dev/null || skip_all "needs $1"; }
 
 # ---- what must not be left -----------------------------------------------------
 
+own_processes() { # prints the pids of the kshim processes that this test started
+	local p
+	for p in /proc/[0-9]*; do
+		case $(cat "$p/comm" 2>/dev/null) in kshim*) ;; *) continue ;; esac
+		grep -q '^State:[[:space:]]*Z' "$p/status" 2>/dev/null && continue
+		grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && echo "${p#/proc/}"
+	done
+}
+
 leaks() { # prints what belongs to this test and is still there
-	local p comm
+	local p
 	grep -F "$T/" /proc/self/mounts
 	losetup -n -O NAME,BACK-FILE 2>/dev/null | grep -F "$T/"
 	find /sys/fs/cgroup -maxdepth 3 -type d -name "kshim-$TAG*" 2>/dev/null
-	for p in /proc/[0-9]*; do
-		comm=$(cat "$p/comm" 2>/dev/null)
-		case $comm in kshim*) ;; *) continue ;; esac
-		grep -q '^State:[[:space:]]*Z' "$p/status" 2>/dev/null && continue
-		grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && echo "process ${p#/proc/} $comm"
-	done
+	for p in $(own_processes); do echo "process $p $(cat "/proc/$p/comm" 2>/dev/null)"; done
 	find "$T/run" -mindepth 1 -maxdepth 1 ! -name seccomp 2>/dev/null
 	find "$T"/state/{pods,journal,trash} -mindepth 1 -maxdepth 1 2>/dev/null
 }
@@ -91,13 +95,25 @@ no_leaks() { # NAME: waits a little, since the kernel and a keeper clean up behi
 	[ -z "$left" ] || printf '%s\n' "$left" | sed 's/^/#   left: /'
 }
 
+wait_gone() { # PID: five seconds at the most
+	local i
+	for i in $(seq 100); do
+		[ -d "/proc/$1" ] || return 0
+		sleep 0.05
+	done
+}
+
 _cleanup() {
-	local id dir
+	local id dir pid
 	eval "${at_exit:-}" # what a script started
 	[ "$_n" -ge 0 ] && {
 		for dir in "$T"/run/*/; do
 			id=$(basename "$dir")
 			case $id in "$TAG"*) "$K" delete --force "$id" 2>/dev/null ;; esac
+		done
+		# What delete did not end, since the kshim under test is broken, ends here.
+		for pid in $(cat /sys/fs/cgroup/{,*/}"kshim-$TAG-"*/cgroup.procs 2>/dev/null) $(own_processes); do
+			kill -KILL "$pid" 2>/dev/null && wait_gone "$pid"
 		done
 		find /sys/fs/cgroup -maxdepth 3 -depth -type d -name "kshim-$TAG*" -exec rmdir {} + 2>/dev/null
 	}
