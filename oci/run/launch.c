@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -184,7 +185,7 @@ static int map_volumes(struct ks_plan *p, pid_t pid, struct ks_err *err)
 
 		/* Before Linux 6.3 tmpfs has none; a tmpfs is this pod's alone, so it need not. */
 		if (r == -EINVAL && fstatfs(p->mounts[i].fd, &sfs) == 0 &&
-		    sfs.f_type == 0x01021994 /* TMPFS_MAGIC */)
+		    sfs.f_type == TMPFS_MAGIC)
 			continue;
 		if (r < 0)
 			return ks_err_prefix(err, r, "volume %s in a user namespace",
