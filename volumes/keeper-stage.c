@@ -23,6 +23,7 @@
 
 #include "keeper.h"
 
+#define CLAIM_MS  1000 /* for a command that is about to be done, as a gc */
 #define DETACH_MS 10000
 
 static int load_or_create(struct ks_keeper *k, const struct ks_pod_volume *pv, int lock_fd,
@@ -125,7 +126,8 @@ static int stage_claim(struct ks_keeper *k, struct ks_staged *s, struct ks_err *
 {
 	struct ks_volume v = { 0 };
 	uint64_t attr = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
-	int r = ks_claim_lock(&k->arena, k->store, k->pod.ns, s->v->claim, 0, &s->lock_fd, err);
+	int r = ks_claim_lock(&k->arena, k->store, k->pod.ns, s->v->claim, CLAIM_MS, &s->lock_fd,
+			      err);
 
 	if (r == 0)
 		r = load_or_create(k, s->v, s->lock_fd, &v, err);

@@ -5,6 +5,7 @@
 requires_root
 requires jq
 requires losetup
+requires perl
 [ -e /dev/loop-control ] || skip_all "needs loop devices"
 pod_rootfs
 
@@ -166,6 +167,23 @@ debugfs -w -R "ssv state 2" "$(image strict)" >/dev/null 2>&1
 up "$TAG-1" --pod ns/web-0 --volume strict:/d
 like "$rc:$err" '1:*volume "ns/strict": file system errors*e2fsck*' "policy refuse refuses it"
 vol delete -n ns strict
+
+# ---- a command at the same time ----------------------------------------------------------------
+
+# Holds the claim's lock as a gc does that clears a mark: for a moment.
+perl -MFcntl -e '
+	open(my $f, "+<", $ARGV[0]) or die "$!";
+	my $lock = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0);
+	fcntl($f, F_SETLK, $lock) or die "$!";
+	open(my $m, ">", $ARGV[1]) or die "$!";
+	select(undef, undef, undef, 0.4)' "$KSHIM_STATE_DIR/locks/volume.ns.data" "$T/locked" &
+until [ -e "$T/locked" ] || ! kill -0 $! 2>/dev/null; do sleep 0.01; done
+[ -e "$T/locked" ]
+ok $? "another command has the claim"
+up "$TAG-1" --pod ns/web-0 --volume data:/d
+is "$rc:$err" "0:" "a pod that starts then waits for it, and is not refused"
+wait $!
+"$K" delete --force "$TAG-1"
 
 # ---- damaged and unknown things ----------------------------------------------------------------
 
