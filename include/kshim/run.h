@@ -117,12 +117,16 @@ struct ks_process {
 };
 
 /** ks_container_exec() - start a process inside; 0, or the error of its exec */
-int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_spec *s,
-		      struct ks_process *ret, struct ks_err *err);
+int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, struct ks_process *ret,
+		      struct ks_err *err);
 
 /** ks_container_spec() - the container's own copy of its config.json */
 int ks_container_spec(struct ks_arena *a, int root_fd, const char *id, struct ks_spec *ret,
 		      struct ks_err *err);
+
+/** ks_container_process() - the process of that config.json, for an exec to start from */
+int ks_container_process(struct ks_arena *a, int root_fd, const char *id,
+			 struct ks_spec_process *ret, struct ks_err *err);
 
 /** ks_signals_block() - before the first process is started: keep what must be forwarded */
 int ks_signals_block(struct ks_err *err);

@@ -151,6 +151,7 @@ struct ks_spec {
 
 	const char *text; /* the whole text, for the container's own copy */
 	size_t text_len;
+	size_t process_begin, process_end; /* bytes of "process" in it */
 };
 
 /**

@@ -5,6 +5,7 @@
  * of it until it is deleted.
  *
  *	/run/kshim/ID/state.json   this record
+ *	           ID/process.json the process of its config.json, for exec
  *	           ID/config.json  the container's own copy: later edits of the bundle's have no
  *effect ID/start.sock   there until `start`; the init process listens on it ID/lock         held by
  *the verb that changes the container; goes last
@@ -35,9 +36,13 @@ struct ks_container {
 	const char *storage; /* reference of its pod's storage, or NULL */
 	const char *boot_id;
 	uint32_t owner_uid;
-	bool cgroup_made;		   /* the cgroup is this container's, not only its plan */
-	bool own_pidns;			   /* all its processes end with its first */
-	bool no_new_keyring;		   /* its processes keep the caller's session keyring */
+	bool cgroup_made;    /* the cgroup is this container's, not only its plan */
+	bool own_pidns;	     /* all its processes end with its first */
+	bool no_new_keyring; /* its processes keep the caller's session keyring */
+	/* What start, exec and delete need of the spec, so that they need not read it again. */
+	bool poststart, poststop;	   /* it has such hooks */
+	const char *seccomp;		   /* name of the compiled program, or NULL */
+	uint32_t seccomp_flags;		   /* of seccomp(2) */
 	struct ks_opt_u64 pid, start_time; /* of init; unset while creating */
 	struct ks_map annotations;
 };

@@ -57,14 +57,12 @@ static int add_caps(struct ks_cli *cli, const struct ks_exec_opts *o, struct ks_
 
 /* The container's own process, changed by the options. */
 static int from_options(struct ks_cli *cli, const struct ks_exec_opts *o,
-			const struct ks_args *args, const struct ks_spec *s,
-			struct ks_spec_process *p, struct ks_err *err)
+			const struct ks_args *args, struct ks_spec_process *p, struct ks_err *err)
 {
 	struct ks_strv env = { 0 };
 
 	if (args->n < 2)
 		return ks_cli_usage_error(cli, err, "exec needs a command");
-	*p = *s->process;
 	p->args = (struct ks_strv){ args->v + 1, (size_t)args->n - 1 };
 	p->terminal = o->tty;
 	for (size_t i = 0; i < p->env.n; i++)
@@ -116,7 +114,6 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 	const struct ks_exec_opts *o = opts;
 	struct ks_process started = { 0 };
 	struct ks_spec_process p = { 0 };
-	struct ks_spec s = { 0 };
 	ks_auto_fd int root = -EBADF;
 	struct ks_exec e = { .id = args->v[0],
 			     .process = &p,
@@ -132,12 +129,12 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 	if (r == 0)
 		r = ks_cli_open_root(cli, &root, err);
 	e.root_fd = root;
-	if (r == 0)
-		r = ks_container_spec(&cli->arena, root, e.id, &s, err);
+	if (r == 0 && !o->process)
+		r = ks_container_process(&cli->arena, root, e.id, &p, err);
 	if (r == 0 && o->process)
 		r = from_file(cli, o->process, &p, err);
 	else if (r == 0)
-		r = from_options(cli, o, args, &s, &p, err);
+		r = from_options(cli, o, args, &p, err);
 	if (r == 0 && o->caps.n)
 		r = add_caps(cli, o, &p, err);
 	if (r == 0 && o->detach && p.terminal && !o->console_socket)
@@ -145,7 +142,7 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 	if (r == 0 && !o->detach)
 		r = ks_signals_block(err);
 	if (r == 0) {
-		r = ks_container_exec(&cli->arena, &e, &s, &started, err);
+		r = ks_container_exec(&cli->arena, &e, &started, err);
 		ks_cli_warn(cli);
 	}
 	return r < 0 ? r : wait_or_leave(&started, o->detach, err);

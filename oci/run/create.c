@@ -136,6 +136,8 @@ static int make_record(struct making *m, struct ks_err *err)
 		.owner_uid = getuid(),
 		.own_pidns = pid && ks_str_empty(pid->path),
 		.no_new_keyring = m->c->no_new_keyring,
+		.poststart = m->spec->hooks.poststart.n > 0,
+		.poststop = m->spec->hooks.poststop.n > 0,
 		.annotations = m->spec->annotations,
 	};
 	if (!k->rootfs || !k->created || !k->boot_id)
@@ -146,14 +148,24 @@ static int make_record(struct making *m, struct ks_err *err)
 	return 0;
 }
 
+static int save_text(int dir_fd, const char *name, const char *text, size_t len, struct ks_err *err)
+{
+	ks_auto_fd int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : ks_fd_write_all(fd, text, len);
+
+	return r < 0 ? ks_err_set(err, r, "save the container's %s", name) : 0;
+}
+
 /* The text that was parsed: what the file says later does not matter. */
 static int save_config(struct making *m, struct ks_err *err)
 {
-	ks_auto_fd int fd = openat(m->out->dir_fd, "config.json",
-				   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : ks_fd_write_all(fd, m->spec->text, m->spec->text_len);
+	const struct ks_spec *s = m->spec;
+	int r = save_text(m->out->dir_fd, "config.json", s->text, s->text_len, err);
 
-	return r < 0 ? ks_err_set(err, r, "save the container's config.json") : 0;
+	if (r == 0)
+		r = save_text(m->out->dir_fd, "process.json", s->text + s->process_begin,
+			      s->process_end - s->process_begin, err);
+	return r;
 }
 
 static int storage_up(struct making *m, struct ks_err *err)
@@ -198,6 +210,8 @@ static int make_plan(struct making *m, struct ks_err *err)
 		r = ks_seccomp_plan(m->arena, s, m->c->root_fd, &m->plan.process, err);
 	if (r < 0)
 		return r;
+	m->out->container.seccomp = m->plan.process.seccomp_name;
+	m->out->container.seccomp_flags = m->plan.process.seccomp_flags;
 	m->plan.process.preserve_fds = m->c->preserve_fds;
 	if (!m->c->no_new_keyring) {
 		m->plan.process.keyring = ks_arena_printf(m->arena, "_ses.%s", m->c->id);

@@ -32,8 +32,24 @@ static int differing_namespaces(pid_t pid, uint64_t *ret, struct ks_err *err)
 	return 0;
 }
 
-static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_spec *s,
-		     const struct ks_container *c, struct ks_plan *p, struct ks_err *err)
+/* The program that create compiled, or one that is compiled again. */
+static int plan_seccomp(struct ks_arena *a, const struct ks_exec *e, const struct ks_container *c,
+			struct ks_plan_process *p, struct ks_err *err)
+{
+	struct ks_spec s = { 0 };
+
+	if (!c->seccomp)
+		return 0;
+	p->seccomp_flags = c->seccomp_flags;
+	if (ks_seccomp_reuse(a, e->root_fd, c->seccomp, p) == 0)
+		return 0;
+	int r = ks_container_spec(a, e->root_fd, e->id, &s, err);
+
+	return r < 0 ? r : ks_seccomp_plan(a, &s, e->root_fd, p, err);
+}
+
+static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_container *c,
+		     struct ks_plan *p, struct ks_err *err)
 {
 	struct ks_cgroup cg = { .path = c->cgroup_path };
 	pid_t pid = (pid_t)c->pid.v;
@@ -70,7 +86,7 @@ static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct k
 	r = ks_plan_process(a, e->process, p->init_ns_flags & CLONE_NEWUSER, e->warnings,
 			    &p->process, err);
 	if (r == 0)
-		r = ks_seccomp_plan(a, s, e->root_fd, &p->process, err);
+		r = plan_seccomp(a, e, c, &p->process, err);
 	p->process.preserve_fds = e->preserve_fds;
 	return r;
 }
@@ -92,8 +108,8 @@ static int finish(struct ks_launched *l, const struct ks_exec *e, struct ks_err 
 	return r == 0 ? ks_launch_wait_exec(l->sock, err) : r;
 }
 
-int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_spec *s,
-		      struct ks_process *ret, struct ks_err *err)
+int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, struct ks_process *ret,
+		      struct ks_err *err)
 {
 	struct ks_launched l = KS_LAUNCHED_INIT;
 	ks_auto_fd int dir = -EBADF;
@@ -108,7 +124,7 @@ int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, const struct 
 	if (r == KS_STATE_ABSENT || (r == 0 && !c.pid.set))
 		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
 	if (r == 0)
-		r = plan_exec(a, e, s, &c, &p, err);
+		r = plan_exec(a, e, &c, &p, err);
 	if (r == 0)
 		r = ks_launch(&p, &l, err);
 	if (r == 0)

@@ -60,6 +60,24 @@ int ks_container_spec(struct ks_arena *a, int root_fd, const char *id, struct ks
 	return r < 0 ? r : ks_spec_load(a, dir, "config.json", ret, err);
 }
 
+int ks_container_process(struct ks_arena *a, int root_fd, const char *id,
+			 struct ks_spec_process *ret, struct ks_err *err)
+{
+	ks_auto_fd int dir = -EBADF;
+	char *text;
+	size_t len;
+	int r = ks_state_open(root_fd, id, &dir, NULL, err);
+
+	if (r < 0)
+		return r;
+	r = ks_file_read_at(a, dir, "process.json", KS_JSON_MAX_BYTES, &text, &len);
+	if (r == -ENOENT)
+		return ks_err_kind(err, KS_ERR_STATE, "container not running");
+	if (r < 0)
+		return ks_err_set(err, r, "read process.json of container \"%s\"", id);
+	return ks_spec_parse_process(a, text, len, "process.json", ret, err);
+}
+
 /* The pidfd of init, after which the pid cannot be anybody else's. */
 static int open_init(const struct opened *o, int *ret, struct ks_err *err)
 {
@@ -114,12 +132,12 @@ int ks_container_start(int root_fd, const char *id, struct ks_err *err)
 		r = ks_launch_wait_exec(sock, err);
 	struct ks_spec s = { 0 };
 
-	if (r == 0)
+	if (r == 0 && o.c.poststart)
 		r = ks_spec_load(&o.arena, o.dir_fd, "config.json", &s, err);
 	if (r == 0)
 		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING,
 				      err);
-	if (r < 0 && s.hooks.poststart.n && open_init(&o, &pidfd, NULL) == 0)
+	if (r < 0 && o.c.poststart && sock >= 0 && open_init(&o, &pidfd, NULL) == 0)
 		ks_sys_pidfd_send_signal(pidfd, SIGKILL); /* fatal since runtime-spec 1.3 */
 	opened_done(&o);
 	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
@@ -235,7 +253,8 @@ static int delete_opened(struct opened *o, int root_fd, const char *id,
 {
 	struct ks_cgroup cg;
 	struct ks_spec s = { 0 };
-	bool has_spec = ks_spec_load(&o->arena, o->dir_fd, "config.json", &s, NULL) == 0;
+	bool has_spec = o->c.poststop &&
+			ks_spec_load(&o->arena, o->dir_fd, "config.json", &s, NULL) == 0;
 	int r = cgroup_of(o, &cg, err);
 
 	if (r == 0)

@@ -90,6 +90,7 @@ struct ks_plan_process {
 	unsigned short rows, cols; /* 0: leave */
 	struct sock_fprog seccomp; /* len 0: none */
 	unsigned int seccomp_flags;
+	const char *seccomp_name; /* of the program among the compiled ones, or NULL */
 	unsigned int preserve_fds;
 	const char *keyring; /* NULL: keep the caller's session keyring */
 };
@@ -156,6 +157,9 @@ int ks_caps_plan(const struct ks_spec_caps *caps, bool new_userns, struct ks_are
 		 struct ks_strv *warnings, struct ks_plan_caps *ret, struct ks_err *err);
 int ks_seccomp_plan(struct ks_arena *a, const struct ks_spec *s, int runtime_fd,
 		    struct ks_plan_process *ret, struct ks_err *err);
+/* The program that a create compiled; -ENOENT when it is not there any more. */
+int ks_seccomp_reuse(struct ks_arena *a, int runtime_fd, const char *name,
+		     struct ks_plan_process *ret);
 
 /*
  * Runs a hook and waits for it; 0 or -errno, with its exit code in @err.

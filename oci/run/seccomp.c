@@ -326,6 +326,42 @@ static void cache_store(int dir, const char *name, const char *prog, size_t len)
 		unlinkat(dir, tmp, 0);
 }
 
+static int open_cache(int runtime_fd)
+{
+	int fd = openat(runtime_fd, DIR_NAME, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int cache_load(struct ks_arena *a, int dir, const char *name, char **ret, size_t *ret_len)
+{
+	int r = ks_file_read_at(a, dir, name, 1U << 20, ret, ret_len);
+
+	if (r == 0 && (!*ret_len || *ret_len % sizeof(struct sock_filter) ||
+		       *ret_len / sizeof(struct sock_filter) > BPF_MAXINSNS))
+		r = -ENOENT;
+	return r;
+}
+
+static void set_program(struct ks_plan_process *p, char *prog, size_t len)
+{
+	p->seccomp.len = (unsigned short)(len / sizeof(struct sock_filter));
+	p->seccomp.filter = (struct sock_filter *)(void *)prog;
+}
+
+int ks_seccomp_reuse(struct ks_arena *a, int runtime_fd, const char *name,
+		     struct ks_plan_process *ret)
+{
+	ks_auto_fd int dir = open_cache(runtime_fd);
+	char *prog;
+	size_t len;
+	int r = strchr(name, '/') ? -ENOENT : dir < 0 ? dir : cache_load(a, dir, name, &prog, &len);
+
+	if (r == 0)
+		set_program(ret, prog, len);
+	return r;
+}
+
 int ks_seccomp_plan(struct ks_arena *a, const struct ks_spec *s, int runtime_fd,
 		    struct ks_plan_process *ret, struct ks_err *err)
 {
@@ -348,11 +384,9 @@ int ks_seccomp_plan(struct ks_arena *a, const struct ks_spec *s, int runtime_fd,
 		return r;
 	if (mkdirat(runtime_fd, DIR_NAME, 0700) < 0 && errno != EEXIST)
 		return ks_err_set(err, -errno, "make the directory of seccomp programs");
-	ks_auto_fd int dir =
-		openat(runtime_fd, DIR_NAME, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	ks_auto_fd int dir = open_cache(runtime_fd);
 
-	if (dir < 0 || ks_file_read_at(a, dir, name, 1U << 20, &prog, &len) < 0 || !len ||
-	    len % sizeof(struct sock_filter)) {
+	if (dir < 0 || cache_load(a, dir, name, &prog, &len) < 0) {
 		r = compile(&ctx, &p, &prog, &len);
 		if (r < 0)
 			return r;
@@ -362,7 +396,7 @@ int ks_seccomp_plan(struct ks_arena *a, const struct ks_spec *s, int runtime_fd,
 	if (len / sizeof(struct sock_filter) > BPF_MAXINSNS)
 		return ks_json_fail(&ctx, NULL, "the program has more than %d instructions",
 				    BPF_MAXINSNS);
-	ret->seccomp.len = (unsigned short)(len / sizeof(struct sock_filter));
-	ret->seccomp.filter = (struct sock_filter *)(void *)prog;
-	return 0;
+	set_program(ret, prog, len);
+	ret->seccomp_name = ks_arena_strdup(a, name);
+	return ret->seccomp_name ? 0 : ks_err_oom(err);
 }

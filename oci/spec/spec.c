@@ -180,6 +180,12 @@ int ks_spec_parse(struct ks_arena *a, const char *text, size_t len, const char *
 
 	if (r < 0)
 		return r;
+	const struct ks_json *process = ks_json_get(root, "process");
+
+	if (process) {
+		s.process_begin = process->begin;
+		s.process_end = process->end;
+	}
 	r = ks_json_decode(&ctx, root, spec_fields, &s);
 	if (r == 0)
 		r = check_namespaces(&ctx, &s);

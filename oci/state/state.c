@@ -139,6 +139,12 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err)
 	ks_json_put_bool(&o, "cgroupMade", c->cgroup_made);
 	ks_json_put_bool(&o, "ownPidNamespace", c->own_pidns);
 	ks_json_put_bool(&o, "noNewKeyring", c->no_new_keyring);
+	ks_json_put_bool(&o, "poststart", c->poststart);
+	ks_json_put_bool(&o, "poststop", c->poststop);
+	if (c->seccomp) {
+		ks_json_put_str(&o, "seccomp", c->seccomp);
+		ks_json_put_u64(&o, "seccompFlags", c->seccomp_flags);
+	}
 	if (c->pid.set) {
 		ks_json_put_u64(&o, "pid", c->pid.v);
 		ks_json_put_u64(&o, "startTime", c->start_time.v);
@@ -169,6 +175,10 @@ static const struct ks_json_field fields[] = {
 	KS_BOOL(struct ks_container, cgroup_made, "cgroupMade"),
 	KS_BOOL(struct ks_container, own_pidns, "ownPidNamespace"),
 	KS_BOOL(struct ks_container, no_new_keyring, "noNewKeyring"),
+	KS_BOOL(struct ks_container, poststart, "poststart"),
+	KS_BOOL(struct ks_container, poststop, "poststop"),
+	KS_STR(struct ks_container, seccomp, "seccomp", 0),
+	KS_U32(struct ks_container, seccomp_flags, "seccompFlags", 0),
 	KS_U64(struct ks_container, pid, "pid", 0),
 	KS_U64(struct ks_container, start_time, "startTime", 0),
 	KS_MAP(struct ks_container, annotations, "annotations"),
