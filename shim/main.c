@@ -22,9 +22,13 @@ static const struct ks_option global_options[] = {
 	O(KS_OPT_STR, root, "root", 0, "DIR", "runtime root (/run/kshim, $KSHIM_ROOT)"),
 	O(KS_OPT_STR, state_dir, "state-dir", 0, "DIR",
 	  "state directory (/var/lib/kshim, $KSHIM_STATE_DIR)"),
-	O(KS_OPT_STR, log, "log", 0, "FILE", "append messages to a file ($KSHIM_LOG)"),
+	O(KS_OPT_STR, log, "log", 0, "WHERE",
+	  "append messages: [file:]FILE, journald:ID, syslog:ID ($KSHIM_LOG)"),
 	O(KS_OPT_STR, log_format, "log-format", 0, "text|json", "how to write them (text)"),
-	O(KS_OPT_FLAG, debug, "debug", 0, NULL, "say more"),
+	O(KS_OPT_STR, log_level, "log-level", 0, "LEVEL", "error, warning (the default) or debug"),
+	O(KS_OPT_FLAG, debug, "debug", 0, NULL, "the same as --log-level=debug"),
+	O(KS_OPT_STR, cgroup_manager, "cgroup-manager", 0, "NAME",
+	  "cgroupfs (the default), systemd or disabled"),
 	O(KS_OPT_FLAG, systemd_cgroup, "systemd-cgroup", 0, NULL,
 	  "make cgroups through systemd (not supported yet)"),
 	O(KS_OPT_STR, rootless, "rootless", 0, "true|false|auto",
@@ -78,7 +82,7 @@ static int print_version(void)
 {
 	ks_auto_buf struct ks_buf b = { 0 };
 
-	ks_buf_addf(&b, "kshim version %s\nspec: 1.3.0\n", KS_VERSION);
+	ks_buf_addf(&b, "kshim version %s\nspec: %s\n", KS_VERSION, KS_OCI_VERSION);
 	return print(&b);
 }
 
@@ -133,21 +137,45 @@ static int run_verb(struct ks_cli *cli, const struct ks_verb *v, int argc, char 
 	return v->fn(cli, opts, &args, err);
 }
 
+static int fail_global(struct ks_cli *cli, const char *name, const char *value, const char *want,
+		       struct ks_err *err)
+{
+	return ks_cli_usage_error(cli, err, "option --%s: \"%s\" is not %s", name, value, want);
+}
+
+static bool is_one_of(const char *s, const char *const *names)
+{
+	for (; s && *names; names++)
+		if (ks_streq(s, *names))
+			return true;
+	return !s;
+}
+
 static int check_globals(struct ks_cli *cli, struct ks_err *err)
 {
-	if (cli->systemd_cgroup)
+	static const char *const formats[] = { "text", "json", NULL };
+	static const char *const levels[] = { "error", "warning", "debug", NULL };
+	static const char *const managers[] = { "cgroupfs", "systemd", "disabled", NULL };
+	static const char *const rootless[] = { "true", "false", "auto", NULL };
+
+	if (!is_one_of(cli->log_format, formats))
+		return fail_global(cli, "log-format", cli->log_format, "text or json", err);
+	if (!is_one_of(cli->log_level, levels))
+		return fail_global(cli, "log-level", cli->log_level, "error, warning or debug",
+				   err);
+	if (!is_one_of(cli->cgroup_manager, managers))
+		return fail_global(cli, "cgroup-manager", cli->cgroup_manager,
+				   "cgroupfs, systemd or disabled", err);
+	if (!is_one_of(cli->rootless, rootless))
+		return fail_global(cli, "rootless", cli->rootless, "true, false or auto", err);
+	cli->debug |= cli->log_level && ks_streq(cli->log_level, "debug");
+	if (cli->systemd_cgroup ||
+	    (cli->cgroup_manager && ks_streq(cli->cgroup_manager, "systemd")))
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "option --systemd-cgroup is not supported yet");
 	if (cli->rootless && ks_streq(cli->rootless, "true"))
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "option --rootless=true is not supported yet");
-	if (cli->log_format && !ks_streq(cli->log_format, "text") &&
-	    !ks_streq(cli->log_format, "json")) {
-		cli->fail_code = KS_EXIT_USAGE;
-		return ks_err_kind(err, KS_ERR_INVALID,
-				   "option --log-format: \"%s\" is not text or json",
-				   cli->log_format);
-	}
 	return 0;
 }
 

@@ -16,7 +16,7 @@ static bool cgroup_populated(const char *path)
 	struct ks_cgroup cg = { .path = path };
 
 	/* When it cannot be told, it is safer to say yes. */
-	return ks_cgroup_detect(&a, &cg.host, NULL) < 0 || ks_cgroup_populated(&cg);
+	return ks_cgroup_open(&a, path, &cg, NULL) < 0 || ks_cgroup_populated(&cg);
 }
 
 int ks_front_open_store(struct ks_cli *cli, struct ks_store *ret, struct ks_err *err)

@@ -9,15 +9,16 @@ _kshim_pods() { kshim pod list 2>/dev/null | awk 'NR > 1 { print $1 "/" $2 }'; }
 
 _kshim() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' w i
-	local global="--root --state-dir --log --log-format --debug --systemd-cgroup --rootless --help --version"
-	local quick="--bundle --console-socket --pid-file --preserve-fds --no-new-keyring --rootfs --pod
+	local global="--root --state-dir --log --log-format --log-level --debug --cgroup-manager --systemd-cgroup --rootless --help --version"
+	local quick="--bundle --config --console-socket --pid-file --pidfd-socket --preserve-fds --no-pivot
+		--no-new-keyring --no-subreaper --rootfs --pod
 		--pod-uid --volume --volume-claim-template --empty-dir --env --annotation --hostname --cwd
 		--user --tty --read-only"
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		w=${COMP_WORDS[i]}
 		case $w in
-		create | run | start | state | kill | delete | exec | list | spec | gc) verb="$verb $w" && break ;;
+		create | run | start | state | kill | delete | exec | list | spec | gc | ps | pause | resume | update | events | features) verb="$verb $w" && break ;;
 		volume | pod) verb=$w ;;
 		inspect | release | forget) verb="$verb $w" && break ;;
 		esac
@@ -30,17 +31,23 @@ _kshim() {
 	--fsck) mapfile -t COMPREPLY < <(compgen -W "repair refuse" -- "$cur") && return ;;
 	esac
 	case ${verb# } in
-	'') w="create run start state kill delete exec list spec volume pod gc $global" ;;
+	'') w="create run start state kill delete exec list ps pause resume update events features spec volume pod gc $global" ;;
 	volume) w="create list inspect delete" ;;
 	pod) w="list inspect release forget" ;;
 	create) w=$quick ;;
-	run) w="--detach --keep --no-subreaper $quick" ;;
-	exec) w="--console-socket --cwd --env --tty --user --process --detach --pid-file --cap --no-new-privs --preserve-fds $(_kshim_ids)" ;;
-	start | state) w=$(_kshim_ids) ;;
-	kill) w="--all $(_kshim_ids)" ;;
-	delete) w="--force $(_kshim_ids)" ;;
+	run) w="--detach --keep $quick" ;;
+	exec) w="--console-socket --cwd --env --tty --user --process --detach --pid-file --cap --no-new-privs --preserve-fds
+		--additional-gids --apparmor --process-label --cgroup --ignore-paused --pidfd-socket $(_kshim_ids)" ;;
+	start | state | pause | resume) w=$(_kshim_ids) ;;
+	ps) w="--format $(_kshim_ids)" ;;
+	events) w="--interval --stats $(_kshim_ids)" ;;
+	update) w="--resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period
+		--cpu-rt-runtime --cpu-idle --cpuset-cpus --cpuset-mems --memory --memory-reservation --memory-swap
+		--pids-limit --kernel-memory --kernel-memory-tcp --l3-cache-schema --mem-bw-schema $(_kshim_ids)" ;;
+	kill) w="--all --regex $(_kshim_ids)" ;;
+	delete) w="--force --regex $(_kshim_ids)" ;;
 	list) w="--format --quiet" ;;
-	spec) w="--bundle" ;;
+	spec) w="--bundle --file --rootless" ;;
 	"volume create") w="--namespace --size --fs --fsck" ;;
 	"volume list") w="--namespace --format" ;;
 	"volume inspect" | "volume delete") w="--namespace --format $(_kshim_claims)" ;;

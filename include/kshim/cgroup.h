@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <kshim/spec.h>
+#include <kshim/resources.h>
 
 #define KS_CGROUP_MAX_V1 16 /* Linux has 14 v1 controllers, and named hierarchies */
 
@@ -56,6 +56,13 @@ int ks_cgroup_path(struct ks_arena *a, const char *spec_path, const char *id, co
 		   struct ks_err *err);
 
 /**
+ * ks_cgroup_open() - the cgroup of a container that is on record
+ * @path: as recorded; "" for a container without a cgroup: then there is no hierarchy, and
+ *        all that is asked of it below has nothing to do
+ */
+int ks_cgroup_open(struct ks_arena *a, const char *path, struct ks_cgroup *ret, struct ks_err *err);
+
+/**
  * ks_cgroup_create() - make the directories and set the resources
  *
  * A directory that is there already is used when it is empty.
@@ -64,8 +71,51 @@ int ks_cgroup_path(struct ks_arena *a, const char *spec_path, const char *id, co
 int ks_cgroup_create(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
 		     struct ks_err *err);
 
+/**
+ * ks_cgroup_apply() - write resources to the controllers
+ * @update: of a container that runs: device rules are left as they are, since on v1 its
+ *          processes would have none for a moment
+ *
+ * What is not given stays. Return: 0; -EOPNOTSUPP where this host has no such controller or
+ * file; -EINVAL; -errno of the kernel. A failure leaves what was written before it.
+ */
+int ks_cgroup_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res, bool update,
+		    struct ks_err *err);
+
+/**
+ * ks_cgroup_freezer() - the file by which a container is frozen, and that tells of it
+ * @buf: of PATH_MAX bytes
+ *
+ * Return: 0, or -ENOENT on a host without a freezer.
+ */
+int ks_cgroup_freezer(const struct ks_cgroup *cg, char *buf);
+
+/** ks_cgroup_freeze() - freeze or thaw, and wait until it is so; 0, -ETIMEDOUT, -errno */
+int ks_cgroup_freeze(const struct ks_cgroup *cg, bool freeze, struct ks_err *err);
+
+/** ks_cgroup_thaw() - thaw without a wait, so that signals arrive; a failure does no harm */
+void ks_cgroup_thaw(const struct ks_cgroup *cg);
+
+/**
+ * ks_cgroup_watch_oom() - be told of kills for want of memory
+ * @ret_fd: readable when there may have been one; owned by the caller
+ *
+ * Return: 0; -EOPNOTSUPP without a memory controller; -errno.
+ * Source: kernel cgroup-v1/memory.rst "OOM Control", cgroup-v2.rst "memory.events".
+ */
+int ks_cgroup_watch_oom(const struct ks_cgroup *cg, int *ret_fd, struct ks_err *err);
+
 /** ks_cgroup_open_join() - open what a child joins by */
 int ks_cgroup_open_join(const struct ks_cgroup *cg, struct ks_cgroup_join *ret, struct ks_err *err);
+/**
+ * ks_cgroup_open_join_below() - the same for directories below the container's
+ * @below: "PATH" for the v2 hierarchy, "CONTROLLER[,CONTROLLER]:PATH" for those of v1;
+ *         what is not named is the container's own
+ *
+ * Return: 0; -EINVAL for a path with ".." or a controller that is not there; -ENOENT; -errno.
+ */
+int ks_cgroup_open_join_below(const struct ks_cgroup *cg, const struct ks_strv *below,
+			      struct ks_cgroup_join *ret, struct ks_err *err);
 void ks_cgroup_join_done(struct ks_cgroup_join *j);
 
 /** ks_cgroup_kill() - SIGKILL every process inside, also of cgroups below; thaws v1 */

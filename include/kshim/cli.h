@@ -15,7 +15,7 @@
 
 /** struct ks_cli - global options, and what main() prepared for the verbs */
 struct ks_cli {
-	const char *root, *state_dir, *log, *log_format;
+	const char *root, *state_dir, *log, *log_format, *log_level, *cgroup_manager;
 	bool debug, systemd_cgroup, help, version;
 	const char *rootless;
 

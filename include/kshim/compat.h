@@ -18,6 +18,15 @@
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
 #endif
 
+/* sched_setattr(2): Linux' own, which libraries name differently from release to release. */
+struct ks_sched_attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
 /* Each returns what the system call returns: -1 and errno on failure. */
 static inline int ks_sys_openat2(int dirfd, const char *path, struct open_how *how)
 {
@@ -70,6 +79,11 @@ static inline int ks_sys_pidfd_open(pid_t pid)
 static inline int ks_sys_pidfd_send_signal(int fd, int sig)
 {
 	return (int)syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0);
+}
+
+static inline int ks_sys_seccomp(unsigned int op, unsigned int flags, void *args)
+{
+	return (int)syscall(SYS_seccomp, op, flags, args);
 }
 
 static inline int ks_sys_close_range(unsigned int first, unsigned int last, unsigned int flags)

@@ -18,20 +18,26 @@ struct ks_mount_opts {
 	uint64_t rec_set, rec_clr;   /* of this mount and all below: "rro", … */
 	uint64_t propagation;	     /* MS_PRIVATE, … or 0 */
 	bool propagation_rec;
-	bool bind, recursive; /* "bind", "rbind" */
-	bool copy_up;	      /* "tmpcopyup" */
-	struct ks_strv fs;    /* for the file system: one option each, which may hold commas */
+	bool bind, recursive;  /* "bind", "rbind" */
+	bool copy_up;	       /* "tmpcopyup" */
+	bool remount;	       /* "remount": only change what is mounted there */
+	bool idmap, idmap_rec; /* "idmap", "ridmap" */
+	struct ks_strv super;  /* of the superblock: not for a bind mount */
+	struct ks_strv fs;     /* for the file system: one option each, which may hold commas */
 };
 
 /**
  * ks_mount_parse_options() - sort a list of options
  *
  * What is no generic option is left to the file system, which refuses what it does not know.
- * Return: 0, -EOPNOTSUPP for "remount", -ENOMEM.
+ * Return: 0 or -ENOMEM.
  * Source: OCI config.md, "Linux mount options"; mount(8).
  */
 int ks_mount_parse_options(struct ks_arena *a, const struct ks_strv *options,
 			   struct ks_mount_opts *ret, struct ks_err *err);
+
+/** ks_mount_option_name() - the option of that index, for `features`; NULL behind the last */
+const char *ks_mount_option_name(size_t i);
 
 /**
  * ks_mount_clone() - clone a mount, or a tree of mounts, into a detached one
@@ -70,7 +76,7 @@ int ks_mount_set(int fd, uint64_t set, uint64_t clr, bool recursive, struct ks_e
 int ks_mount_propagate(int fd, uint64_t propagation, bool recursive, struct ks_err *err);
 
 /** ks_mount_idmap() - let a detached mount show ids through a user namespace; 0 or -errno */
-int ks_mount_idmap(int fd, int userns_fd, struct ks_err *err);
+int ks_mount_idmap(int fd, int userns_fd, bool recursive, struct ks_err *err);
 
 /** ks_mount_attach() - put a detached mount on a target, both by descriptor; 0 or -errno */
 int ks_mount_attach(int mount_fd, int target_fd, struct ks_err *err);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include <kshim/cgroup.h>
 #include <kshim/mount.h>
 #include <kshim/spec.h>
 #include <kshim/state.h>
@@ -38,11 +39,13 @@ struct ks_storage {
 /** struct ks_create - what a create or run was asked for */
 struct ks_create {
 	const char *id;
-	const char *bundle;		       /* absolute */
-	int bundle_fd;			       /* borrowed */
-	int root_fd;			       /* runtime root; borrowed */
-	const char *console_socket, *pid_file; /* or NULL */
+	const char *bundle;				      /* absolute */
+	int bundle_fd;					      /* borrowed */
+	int root_fd;					      /* runtime root; borrowed */
+	const char *console_socket, *pid_file, *pidfd_socket; /* or NULL */
 	bool no_new_keyring;
+	bool no_cgroup; /* stay in the caller's cgroup; limits are not set */
+	bool no_pivot;	/* chroot instead of pivot_root, as on a ramdisk; weaker */
 	unsigned int preserve_fds;
 	const struct ks_storage *storage; /* or NULL */
 	bool attached;			  /* run: started over the channel, no start socket */
@@ -98,14 +101,39 @@ int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_
 int ks_container_delete(int root_fd, const char *id, bool force, const struct ks_storage *storage,
 			struct ks_err *err);
 
+/**
+ * ks_container_pause() - freeze or thaw every process
+ *
+ * Return: 0; -EBADFD with "container not running", "container not paused"; -ETIMEDOUT; -errno.
+ */
+int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *err);
+
+/** ks_container_update() - new limits for a container that lives; see ks_cgroup_apply() */
+int ks_container_update(int root_fd, const char *id, const struct ks_spec_resources *res,
+			struct ks_err *err);
+
+/** ks_container_pids() - its processes, by the host's pids; *ret in the arena, none when stopped */
+int ks_container_pids(struct ks_arena *a, int root_fd, const char *id, pid_t **ret, size_t *ret_n,
+		      struct ks_err *err);
+
+/**
+ * ks_container_watch() - what is needed to look at a container that lives
+ * @ret:       its cgroup; in the arena
+ * @ret_pidfd: of init, readable when it has ended; owned by the caller
+ */
+int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct ks_cgroup *ret,
+		       int *ret_pidfd, struct ks_err *err);
+
 /** struct ks_exec - a further process in a container */
 struct ks_exec {
 	const char *id;
 	int root_fd;
 	struct ks_spec_process
 		*process; /* complete: what the options left open is the container's */
-	const char *console_socket, *pid_file;
+	const char *console_socket, *pid_file, *pidfd_socket;
 	unsigned int preserve_fds;
+	struct ks_strv cgroups; /* below the container's: PATH, or on v1 CONTROLLER[,…]:PATH */
+	bool ignore_paused;	/* else a paused container refuses */
 	struct ks_strv *warnings;
 };
 
@@ -127,6 +155,15 @@ int ks_container_spec(struct ks_arena *a, int root_fd, const char *id, struct ks
 /** ks_container_process() - the process of that config.json, for an exec to start from */
 int ks_container_process(struct ks_arena *a, int root_fd, const char *id,
 			 struct ks_spec_process *ret, struct ks_err *err);
+
+/**
+ * ks_container_user() - "UID[:GID]", or names of the container's own /etc/passwd and /etc/group
+ * @p: gets uid and gid, and with a name of a user the groups that list it
+ *
+ * Return: 0; -EINVAL; -ENOENT for a name that is not there; -errno.
+ */
+int ks_container_user(struct ks_arena *a, int root_fd, const char *id, const char *text,
+		      struct ks_spec_process *p, struct ks_err *err);
 
 /** ks_signals_block() - before the first process is started: keep what must be forwarded */
 int ks_signals_block(struct ks_err *err);
@@ -151,6 +188,12 @@ int ks_process_wait(pid_t pid, int pidfd, int tty_fd, struct ks_err *err);
  * Source: CVE-2019-5736; docs/adr/0006-self-protection.md.
  */
 int ks_seal(char *const argv[], struct ks_err *err);
+
+/** ks_seccomp_write_features() - the "seccomp" member of `features` */
+void ks_seccomp_write_features(struct ks_json_out *o);
+
+/** ks_caps_write_features() - the "capabilities" member */
+void ks_caps_write_features(struct ks_json_out *o);
 
 /** ks_signal_parse() - "9", "KILL", "SIGKILL", "RTMIN+3", "0" for none; the number or -EINVAL */
 int ks_signal_parse(const char *s);

@@ -9,6 +9,9 @@
  * All pointers live in the arena of the parse.
  */
 #include <kshim/json.h>
+#include <kshim/resources.h>
+
+#define KS_OCI_VERSION "1.3.0" /* of the runtime-spec that is implemented */
 
 enum ks_ns {
 	KS_NS_USER,
@@ -18,6 +21,7 @@ enum ks_ns {
 	KS_NS_UTS,
 	KS_NS_MOUNT,
 	KS_NS_CGROUP,
+	KS_NS_TIME,
 	KS_NS_COUNT,
 };
 
@@ -25,6 +29,8 @@ enum ks_ns {
 uint64_t ks_ns_flag(enum ks_ns ns);
 /** ks_ns_proc_name() - its name below /proc/pid/ns */
 const char *ks_ns_proc_name(enum ks_ns ns);
+/** ks_ns_names - as linux.namespaces spells them; the one list that parser and `features` use */
+extern const struct ks_json_name ks_ns_names[];
 
 struct ks_spec_namespace {
 	int type; /* enum ks_ns */
@@ -45,6 +51,21 @@ struct ks_spec_rlimit {
 	struct ks_opt_u64 soft, hard;
 };
 
+/* sched_setattr(2) */
+struct ks_spec_scheduler {
+	int policy; /* SCHED_* */
+	struct ks_opt_i64 nice, priority;
+	struct ks_strv flag_names;
+	uint64_t flags; /* SCHED_FLAG_*, read from the names */
+	struct ks_opt_u64 runtime_ns, deadline_ns, period_ns;
+};
+
+/* ioprio_set(2) */
+struct ks_spec_io_priority {
+	int class; /* IOPRIO_CLASS_* */
+	struct ks_opt_i64 priority;
+};
+
 struct ks_spec_caps {
 	struct ks_strv bounding, effective, inheritable, permitted, ambient;
 };
@@ -61,6 +82,12 @@ struct ks_spec_process {
 	struct ks_list rlimits;	   /* struct ks_spec_rlimit */
 	bool no_new_privileges;
 	struct ks_opt_i64 oom_score_adj;
+	const char *apparmor_profile, *selinux_label;
+	struct ks_spec_scheduler *scheduler;	 /* or NULL */
+	struct ks_spec_io_priority *io_priority; /* or NULL */
+	struct {
+		const char *initial, *final; /* lists of CPUs; of an exec alone */
+	} exec_affinity;
 	/* additionalGids, read apart since its elements are plain numbers */
 	const struct ks_json *additional_gids;
 	uint32_t *gids;
@@ -70,6 +97,7 @@ struct ks_spec_process {
 struct ks_spec_mount {
 	const char *destination, *type, *source;
 	struct ks_strv options;
+	struct ks_list uid_mappings, gid_mappings; /* struct ks_spec_idmap */
 };
 
 struct ks_spec_hook {
@@ -89,39 +117,23 @@ struct ks_spec_device {
 	struct ks_opt_u64 file_mode, uid, gid;
 };
 
-struct ks_spec_device_rule {
-	bool allow;
-	const char *type; /* "a", "b", "c", or NULL for all */
-	struct ks_opt_i64 major, minor;
-	const char *access; /* of "rwm", or NULL for all */
+/* set_mempolicy(2) */
+struct ks_spec_memory_policy {
+	int mode; /* MPOL_* */
+	const char *nodes;
+	struct ks_strv flag_names;
+	int flags; /* MPOL_F_*, read from the names */
 };
 
-struct ks_spec_memory {
-	struct ks_opt_i64 limit, reservation, swap;
+struct ks_spec_time_offset {
+	const char *clock; /* "monotonic", "boottime" */
+	struct ks_opt_i64 secs;
+	struct ks_opt_u64 nanosecs;
 };
 
-struct ks_spec_cpu {
-	struct ks_opt_u64 shares, period;
-	struct ks_opt_i64 quota;
-	const char *cpus, *mems;
-};
-
-struct ks_spec_pids {
-	struct ks_opt_i64 limit;
-};
-
-struct ks_spec_hugepage_limit {
-	const char *page_size;
-	struct ks_opt_u64 limit; /* bytes */
-};
-
-struct ks_spec_resources {
-	struct ks_list devices; /* struct ks_spec_device_rule */
-	struct ks_spec_memory memory;
-	struct ks_spec_cpu cpu;
-	struct ks_spec_pids pids;
-	struct ks_list hugepage_limits; /* struct ks_spec_hugepage_limit */
-	struct ks_map unified;
+struct ks_spec_personality {
+	int domain; /* PER_* */
+	struct ks_strv flags;
 };
 
 struct ks_spec_linux {
@@ -135,6 +147,12 @@ struct ks_spec_linux {
 	const struct ks_json *seccomp;
 	struct ks_map sysctl;
 	struct ks_strv masked_paths, readonly_paths;
+	const char *mount_label;
+	struct ks_spec_personality *personality;     /* or NULL */
+	struct ks_spec_memory_policy *memory_policy; /* or NULL */
+	const struct ks_json *time_offsets_object;   /* read into the next two */
+	struct ks_spec_time_offset *time_offsets;
+	size_t n_time_offsets;
 };
 
 struct ks_spec {
@@ -153,6 +171,12 @@ struct ks_spec {
 	size_t text_len;
 	size_t process_begin, process_end; /* bytes of "process" in it */
 };
+
+/** ks_spec_hook_names - the kinds of hooks in the order in which they run; ends with NULL */
+extern const char *const ks_spec_hook_names[];
+
+/** ks_memory_modes, ks_memory_flags - of linux.memoryPolicy */
+extern const struct ks_json_name ks_memory_modes[], ks_memory_flags[];
 
 /**
  * ks_spec_parse() - text to structures, with every check that needs no system
@@ -180,6 +204,8 @@ struct ks_spec_template {
 	char *const *args; /* NULL: ["sh"] */
 	struct ks_strv env;
 	bool terminal, readonly_rootfs;
+	bool rootless; /* for a user without privileges, whose ids are mapped to root */
+	uint32_t map_uid, map_gid;
 	bool wide_caps; /* the 14 capabilities that container engines give, not runc's 3 */
 	uint32_t uid, gid;
 	struct ks_map annotations;

@@ -33,6 +33,7 @@ const char *ks_status_name(enum ks_status s);
 struct ks_container {
 	const char *id, *bundle, *rootfs, *created, *oci_version;
 	const char *cgroup_path;
+	const char *freezer; /* file that tells whether it is paused, or NULL */
 	const char *storage; /* reference of its pod's storage, or NULL */
 	const char *boot_id;
 	uint32_t owner_uid;
@@ -40,9 +41,10 @@ struct ks_container {
 	bool own_pidns;	     /* all its processes end with its first */
 	bool no_new_keyring; /* its processes keep the caller's session keyring */
 	/* What start, exec and delete need of the spec, so that they need not read it again. */
-	bool poststart, poststop;	   /* it has such hooks */
-	const char *seccomp;		   /* name of the compiled program, or NULL */
-	uint32_t seccomp_flags;		   /* of seccomp(2) */
+	bool poststart, poststop; /* it has such hooks */
+	const char *seccomp;	  /* name of the compiled program, or NULL */
+	uint32_t seccomp_flags;	  /* of seccomp(2) */
+	struct ks_opt_u64 personality;
 	struct ks_opt_u64 pid, start_time; /* of init; unset while creating */
 	struct ks_map annotations;
 };

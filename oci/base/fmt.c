@@ -114,6 +114,9 @@ static const char *convert(struct out *o, const char *p, struct args *a)
 
 		prec = n < 0 ? SIZE_MAX : (size_t)n;
 		p += 2;
+	} else if (p[0] == '.') {
+		for (prec = 0, p++; *p >= '0' && *p <= '9'; p++)
+			prec = prec * 10 + (size_t)(*p - '0');
 	}
 	p = parse_len(p, &len);
 	switch (*p) {

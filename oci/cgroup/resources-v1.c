@@ -4,80 +4,8 @@
 
 #include <kshim/fd.h>
 
+#include "hierarchy.h"
 #include "resources.h"
-
-int ks_cgroup_write(int dirfd, const char *file, const char *value, struct ks_err *err)
-{
-	int r = ks_file_write_at(dirfd, file, value);
-
-	if (r == -ENOENT)
-		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
-				   "cgroup file %s is not there: the host does not have this "
-				   "controller or kernel option",
-				   file);
-	if (r < 0)
-		return ks_err_set(err, r, "write \"%s\" to cgroup file %s", value, file);
-	return 0;
-}
-
-bool ks_hugepages_all_zero(const struct ks_list *limits)
-{
-	const struct ks_spec_hugepage_limit *v = limits->v;
-	bool zero = true;
-
-	for (size_t i = 0; i < limits->n; i++)
-		zero &= !v[i].limit.v;
-	return zero;
-}
-
-int ks_hugepage_check(const struct ks_spec_hugepage_limit *l, size_t i, struct ks_err *err)
-{
-	size_t n = strspn(l->page_size, "0123456789");
-
-	if (n && n < 8 && strchr("KMG", l->page_size[n]) && l->page_size[n] &&
-	    ks_streq(l->page_size + n + 1, "B") && l->limit.v <= INT64_MAX)
-		return 0;
-	return ks_err_kind(err, KS_ERR_INVALID,
-			   "linux.resources.hugepageLimits[%zu]: page size \"%.*s\" or its limit "
-			   "is not valid",
-			   i, 32, l->page_size);
-}
-
-int ks_cpuset_inherit(const char *dir, struct ks_err *err)
-{
-	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
-	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
-	ks_auto_fd int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return ks_err_set(err, -errno, "open %s", dir);
-	for (size_t i = 0; i < KS_ARRAY_LEN(files); i++) {
-		char parent[64];
-		char *text;
-		int r = ks_file_read_at(&a, fd, files[i], 4096, &text, NULL);
-
-		if (r == 0 && text[strspn(text, " \n")])
-			continue;
-		ks_fmt(parent, sizeof(parent), "../%s", files[i]);
-		if (r == 0)
-			r = ks_file_read_at(&a, fd, parent, 4096, &text, NULL);
-		if (r < 0)
-			return ks_err_set(err, r, "read %s of %s", files[i], dir);
-		text[strcspn(text, "\n")] = '\0';
-		r = ks_cgroup_write(fd, files[i], text, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int write_i64(int dirfd, const char *file, int64_t v, struct ks_err *err)
-{
-	char buf[32];
-
-	ks_fmt(buf, sizeof(buf), "%lld", (long long)v);
-	return ks_cgroup_write(dirfd, file, buf, err);
-}
 
 /* Opens the container's directory of a controller; *ret_fd -EBADF when nothing of it is asked for.
  */
@@ -99,42 +27,125 @@ static int open_controller(const struct ks_cgroup *cg, const char *controller, b
 	return 0;
 }
 
+/* The kernel says EBUSY for a limit that it cannot get the usage down to. */
+static int write_memory_limit(int fd, int64_t v, struct ks_err *err)
+{
+	int64_t usage = 0;
+	int r = ks_cgroup_write_i64(fd, "memory.limit_in_bytes", v, err);
+
+	if (r == -EBUSY && ks_cgroup_read_i64(fd, "memory.usage_in_bytes", &usage, NULL) == 0)
+		return ks_err_kind(err, KS_ERR_BUSY,
+				   "memory limit %lld: the container uses %lld bytes now",
+				   (long long)v, (long long)usage);
+	return r;
+}
+
+/*
+ * The limit of memory and swap together may never be below that of memory
+ * alone: which of them goes first depends on where they come from.
+ */
+static int write_memory_and_swap(int fd, const struct ks_spec_memory *m, struct ks_err *err)
+{
+	static const char memsw[] = "memory.memsw.limit_in_bytes";
+	/* 0 means "not set", as engines use it. */
+	bool limit = m->limit.set && m->limit.v, swap = m->swap.set && m->swap.v;
+	int64_t now = 0, want = m->swap.v;
+	int r = 0;
+
+	/* No limit of memory: none of both together either. */
+	if (limit && !swap && m->limit.v < 0 && ks_cgroup_has_file(fd, memsw)) {
+		swap = true;
+		want = -1;
+	}
+	if (limit && swap)
+		r = ks_cgroup_read_i64(fd, memsw, &now, err);
+	if (r < 0)
+		return r;
+	bool swap_first = limit && swap && (want < 0 || (now >= 0 && now < want));
+
+	if (swap_first)
+		r = ks_cgroup_write_i64(fd, memsw, want, err);
+	if (r == 0 && limit)
+		r = write_memory_limit(fd, m->limit.v, err);
+	if (r == 0 && swap && !swap_first)
+		r = ks_cgroup_write_i64(fd, memsw, want, err);
+	return r;
+}
+
 static int apply_memory(const struct ks_cgroup *cg, const struct ks_spec_memory *m,
 			struct ks_err *err)
 {
 	ks_auto_fd int fd = -EBADF;
-	/* 0 means "not set", as engines use it. */
-	bool limit = m->limit.set && m->limit.v, swap = m->swap.set && m->swap.v;
 	bool reservation = m->reservation.set && m->reservation.v;
-	int r = open_controller(cg, "memory", limit || reservation || swap, &fd, err);
+	bool needed = m->limit.v || m->swap.v || reservation || m->swappiness.set ||
+		      m->disable_oom_killer || m->use_hierarchy;
+	int r = open_controller(cg, "memory", needed, &fd, err);
 
 	if (r < 0 || fd < 0)
 		return r;
-	if (limit)
-		r = write_i64(fd, "memory.limit_in_bytes", m->limit.v, err);
-	/* In v1 this limits memory and swap together, as the OCI spec's value does. */
-	if (r == 0 && swap)
-		r = write_i64(fd, "memory.memsw.limit_in_bytes", m->swap.v, err);
+	r = ks_cgroup_check_usage(fd, "memory.usage_in_bytes", m, err);
+	if (r == 0 && m->use_hierarchy)
+		r = ks_cgroup_write(fd, "memory.use_hierarchy", "1", err);
+	if (r == 0)
+		r = write_memory_and_swap(fd, m, err);
 	if (r == 0 && reservation)
-		r = write_i64(fd, "memory.soft_limit_in_bytes", m->reservation.v, err);
+		r = ks_cgroup_write_i64(fd, "memory.soft_limit_in_bytes", m->reservation.v, err);
+	if (r == 0 && m->swappiness.set)
+		r = ks_cgroup_write_i64(fd, "memory.swappiness", (int64_t)m->swappiness.v, err);
+	if (r == 0 && m->disable_oom_killer)
+		r = ks_cgroup_write(fd, "memory.oom_control", "1", err);
+	return r;
+}
+
+/* A new period must fit the quota that is there, and the other way round. */
+static int write_quota_and_period(int fd, const struct ks_spec_cpu *c, struct ks_err *err)
+{
+	bool quota = c->quota.set && c->quota.v, period = c->period.set && c->period.v;
+	bool late = false;
+	int r = 0;
+
+	if (period)
+		r = ks_cgroup_write_i64(fd, "cpu.cfs_period_us", (int64_t)c->period.v, err);
+	if (r == -EINVAL && quota) {
+		late = true;
+		r = 0;
+	}
+	if (r == 0 && quota)
+		r = ks_cgroup_write_i64(fd, "cpu.cfs_quota_us", c->quota.v, err);
+	if (r == 0 && late)
+		r = ks_cgroup_write_i64(fd, "cpu.cfs_period_us", (int64_t)c->period.v, err);
 	return r;
 }
 
 static int apply_cpu(const struct ks_cgroup *cg, const struct ks_spec_cpu *c, struct ks_err *err)
 {
 	ks_auto_fd int fd = -EBADF;
-	int r = open_controller(cg, "cpu", c->shares.set || c->period.set || c->quota.set, &fd,
-				err);
+	bool needed = c->shares.set || c->period.set || c->quota.set || c->burst.set ||
+		      c->rt_period.v || c->rt_runtime.v || c->idle.set;
+	int r = open_controller(cg, "cpu", needed, &fd, err);
+	bool late_burst = false;
 
 	if (r < 0 || fd < 0)
 		return r;
-	/* 0 means "not set", as engines use it. */
-	if (c->shares.set && c->shares.v)
-		r = write_i64(fd, "cpu.shares", (int64_t)c->shares.v, err);
-	if (r == 0 && c->period.set && c->period.v)
-		r = write_i64(fd, "cpu.cfs_period_us", (int64_t)c->period.v, err);
-	if (r == 0 && c->quota.set && c->quota.v)
-		r = write_i64(fd, "cpu.cfs_quota_us", c->quota.v, err);
+	if (c->idle.set)
+		r = ks_cgroup_write_i64(fd, "cpu.idle", c->idle.v, err);
+	/* 0 means "not set", as engines use it; an idle group has no shares to be given. */
+	if (r == 0 && c->shares.set && c->shares.v && !c->idle.v)
+		r = ks_cgroup_write_i64(fd, "cpu.shares", (int64_t)c->shares.v, err);
+	/* A burst must not be above the quota: first when it goes down, last when it goes up. */
+	if (r == 0 && c->burst.set) {
+		r = ks_cgroup_write_i64(fd, "cpu.cfs_burst_us", (int64_t)c->burst.v, err);
+		late_burst = r == -EINVAL && c->quota.v;
+		r = late_burst ? 0 : r;
+	}
+	if (r == 0)
+		r = write_quota_and_period(fd, c, err);
+	if (r == 0 && late_burst)
+		r = ks_cgroup_write_i64(fd, "cpu.cfs_burst_us", (int64_t)c->burst.v, err);
+	if (r == 0 && c->rt_period.v)
+		r = ks_cgroup_write_i64(fd, "cpu.rt_period_us", (int64_t)c->rt_period.v, err);
+	if (r == 0 && c->rt_runtime.v)
+		r = ks_cgroup_write_i64(fd, "cpu.rt_runtime_us", c->rt_runtime.v, err);
 	return r;
 }
 
@@ -154,13 +165,14 @@ static int apply_cpuset(const struct ks_cgroup *cg, const struct ks_spec_cpu *c,
 static int apply_pids(const struct ks_cgroup *cg, const struct ks_spec_pids *p, struct ks_err *err)
 {
 	ks_auto_fd int fd = -EBADF;
-	int r = open_controller(cg, "pids", p->limit.set && p->limit.v, &fd, err);
+	int r = open_controller(cg, "pids", p->limit.set, &fd, err);
 
 	if (r < 0 || fd < 0)
 		return r;
 	if (p->limit.v < 0)
 		return ks_cgroup_write(fd, "pids.max", "max", err);
-	return write_i64(fd, "pids.max", p->limit.v, err);
+	/* With none at all there is no container: 0 is 1, as in runc 1.4 and systemd. */
+	return ks_cgroup_write_i64(fd, "pids.max", p->limit.v ? p->limit.v : 1, err);
 }
 
 static int apply_hugetlb(const struct ks_cgroup *cg, const struct ks_list *limits,
@@ -168,8 +180,7 @@ static int apply_hugetlb(const struct ks_cgroup *cg, const struct ks_list *limit
 {
 	const struct ks_spec_hugepage_limit *v = limits->v;
 	ks_auto_fd int fd = -EBADF;
-	char dir[PATH_MAX], file[96];
-
+	char dir[PATH_MAX];
 	int r = 0;
 
 	for (size_t i = 0; i < limits->n && r == 0; i++)
@@ -178,11 +189,46 @@ static int apply_hugetlb(const struct ks_cgroup *cg, const struct ks_list *limit
 	if (r < 0 || (ks_cgroup_dir(cg, "hugetlb", dir) < 0 && ks_hugepages_all_zero(limits)))
 		return r;
 	r = open_controller(cg, "hugetlb", limits->n > 0, &fd, err);
-	for (size_t i = 0; i < limits->n && r == 0; i++) {
-		ks_fmt(file, sizeof(file), "hugetlb.%s.limit_in_bytes", v[i].page_size);
-		r = write_i64(fd, file, (int64_t)v[i].limit.v, err);
+	return r < 0 || fd < 0 ? r : ks_cgroup_write_hugepages(fd, limits, "limit_in_bytes", err);
+}
+
+static int apply_block_io(const struct ks_cgroup *cg, const struct ks_spec_block_io *b,
+			  struct ks_err *err)
+{
+	ks_auto_fd int fd = -EBADF;
+	int r = open_controller(cg, "blkio", ks_block_io_is_set(b), &fd, err);
+
+	return r < 0 || fd < 0 ? r : ks_cgroup1_block_io(fd, b, err);
+}
+
+static int apply_network(const struct ks_cgroup *cg, const struct ks_spec_network *n,
+			 struct ks_err *err)
+{
+	const struct ks_spec_if_priority *v = n->priorities.v;
+	ks_auto_fd int cls = -EBADF;
+	ks_auto_fd int prio = -EBADF;
+	char line[64];
+	int r = open_controller(cg, "net_cls", n->class_id.v > 0, &cls, err);
+
+	if (r == 0 && cls >= 0)
+		r = ks_cgroup_write_i64(cls, "net_cls.classid", (int64_t)n->class_id.v, err);
+	if (r == 0)
+		r = open_controller(cg, "net_prio", n->priorities.n > 0, &prio, err);
+	for (size_t i = 0; i < n->priorities.n && r == 0; i++) {
+		ks_fmt(line, sizeof(line), "%s %llu", v[i].name,
+		       (unsigned long long)v[i].priority.v);
+		r = ks_cgroup_write(prio, "net_prio.ifpriomap", line, err);
 	}
 	return r;
+}
+
+static int apply_rdma(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
+		      struct ks_err *err)
+{
+	ks_auto_fd int fd = -EBADF;
+	int r = open_controller(cg, "rdma", res->n_rdma > 0, &fd, err);
+
+	return r < 0 || fd < 0 ? r : ks_cgroup_write_rdma(fd, res, err);
 }
 
 static int write_rule(int fd, const struct ks_spec_device_rule *rule, struct ks_err *err)
@@ -224,10 +270,10 @@ static int apply_devices(const struct ks_cgroup *cg, const struct ks_list *rules
 	return r;
 }
 
-int ks_cgroup1_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
+int ks_cgroup1_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res, bool update,
 		     struct ks_err *err)
 {
-	int r = apply_devices(cg, &res->devices, err);
+	int r = update ? 0 : apply_devices(cg, &res->devices, err);
 
 	if (r == 0)
 		r = apply_memory(cg, &res->memory, err);
@@ -238,7 +284,13 @@ int ks_cgroup1_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 	if (r == 0)
 		r = apply_pids(cg, &res->pids, err);
 	if (r == 0)
+		r = apply_block_io(cg, &res->block_io, err);
+	if (r == 0)
 		r = apply_hugetlb(cg, &res->hugepage_limits, err);
+	if (r == 0)
+		r = apply_network(cg, &res->network, err);
+	if (r == 0)
+		r = apply_rdma(cg, res, err);
 	if (r == 0 && res->unified.n)
 		r = ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				"linux.resources.unified: needs a cgroup v2 host");

@@ -5,55 +5,8 @@
 
 #include <kshim/fd.h>
 
+#include "hierarchy.h"
 #include "resources.h"
-
-/* Enables for the children of @dirfd every controller that it has itself. */
-static void enable_controllers(int dirfd)
-{
-	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
-	struct ks_strv list;
-	char *text;
-
-	if (ks_file_read_at(&a, dirfd, "cgroup.controllers", 4096, &text, NULL) < 0)
-		return;
-	text[strcspn(text, "\n")] = '\0';
-	if (ks_str_split(&a, text, ' ', &list) < 0)
-		return;
-	/*
-	 * Each apart: one that cannot be had (processes in the parent, no real-time budget)
-	 * must not keep the others away. A limit that then has no file is an error later.
-	 */
-	for (size_t i = 0; i < list.n; i++) {
-		char *word = ks_arena_printf(&a, "+%s", list.v[i]);
-
-		if (word)
-			(void)ks_file_write_at(dirfd, "cgroup.subtree_control", word);
-	}
-}
-
-int ks_cgroup2_make(const char *mount, const char *path, struct ks_err *err)
-{
-	char dir[PATH_MAX];
-	size_t base = ks_fmt(dir, sizeof(dir), "%s", mount);
-
-	for (const char *p = path; *p;) {
-		size_t n = 1 + strcspn(p + 1, "/");
-		ks_auto_fd int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-		if (fd < 0)
-			return ks_err_set(err, -errno, "open %s", dir);
-		if (base + n + 1 > sizeof(dir))
-			return ks_err_set(err, -ENAMETOOLONG, "make cgroup %s", path);
-		enable_controllers(fd);
-		memcpy(dir + base, p, n);
-		base += n;
-		dir[base] = '\0';
-		p += n;
-		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-			return ks_err_set(err, -errno, "make cgroup %s", dir);
-	}
-	return 0;
-}
 
 /* -1 is "max" in v2. */
 static int write_limit(int fd, const char *file, int64_t v, struct ks_err *err)
@@ -66,77 +19,111 @@ static int write_limit(int fd, const char *file, int64_t v, struct ks_err *err)
 }
 
 /* The OCI value counts memory and swap together, memory.swap.max swap alone. */
-static int apply_memory(int fd, const struct ks_spec_memory *m, struct ks_err *err)
+static int apply_swap(int fd, const struct ks_spec_memory *m, struct ks_err *err)
 {
+	int64_t limit = m->limit.v, swap = -1;
 	int r = 0;
 
-	/* 0 means "not set", as engines use it. */
-	if (m->limit.set && m->limit.v)
-		r = write_limit(fd, "memory.max", m->limit.v, err);
-	if (r == 0 && m->reservation.set && m->reservation.v)
-		r = write_limit(fd, "memory.low", m->reservation.v, err);
-	if (r < 0 || !m->swap.set || !m->swap.v)
+	/* An update of one of them stands on what is in force of the other. */
+	if (m->swap.v > 0 && (!m->limit.set || !limit))
+		r = ks_cgroup_read_i64(fd, "memory.max", &limit, err);
+	if (r < 0)
 		return r;
-	if (m->swap.v > 0 && (!m->limit.set || m->limit.v <= 0))
+	if (m->swap.v > 0 && limit <= 0)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "linux.resources.memory.swap: needs a memory limit");
-	if (m->swap.v > 0 && m->swap.v < m->limit.v)
+	if (m->swap.v > 0 && m->swap.v < limit)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "linux.resources.memory.swap: %lld is below the memory limit",
 				   (long long)m->swap.v);
-	int64_t swap = m->swap.v < 0 ? -1 : m->swap.v - m->limit.v;
-
+	if (m->swap.v > 0)
+		swap = m->swap.v - limit;
 	/* A kernel without swap accounting has no such file, and with no swap nothing to limit. */
-	if (swap == 0 && faccessat(fd, "memory.swap.max", F_OK, 0) < 0)
+	if (swap <= 0 && !ks_cgroup_has_file(fd, "memory.swap.max"))
 		return 0;
 	return write_limit(fd, "memory.swap.max", swap, err);
+}
+
+static int apply_memory(int fd, const struct ks_spec_memory *m, struct ks_err *err)
+{
+	/* 0 means "not set", as engines use it. */
+	bool limit = m->limit.set && m->limit.v;
+
+	if (m->swappiness.set)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "linux.resources.memory.swappiness: cgroup v2 has none");
+	if (m->disable_oom_killer)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "linux.resources.memory.disableOOMKiller: cgroup v2 cannot");
+	int r = ks_cgroup_check_usage(fd, "memory.current", m, err);
+
+	/* No limit of memory: none of swap either. */
+	if (r == 0 && ((m->swap.set && m->swap.v) || (limit && m->limit.v < 0)))
+		r = apply_swap(fd, m, err);
+	if (r == 0 && limit)
+		r = write_limit(fd, "memory.max", m->limit.v, err);
+	if (r == 0 && m->reservation.set && m->reservation.v)
+		r = write_limit(fd, "memory.low", m->reservation.v, err);
+	return r;
+}
+
+/* "QUOTA PERIOD": the one that is not given stays as it is. */
+static int write_quota(int fd, const struct ks_spec_cpu *c, struct ks_err *err)
+{
+	char buf[64], quota[24] = "max";
+	bool has_quota = c->quota.set && c->quota.v, has_period = c->period.set && c->period.v;
+	int64_t now = c->quota.v;
+
+	if (!has_quota && !has_period)
+		return 0;
+	if (!has_quota) {
+		int r = ks_cgroup_read_i64(fd, "cpu.max", &now, err);
+
+		if (r < 0)
+			return r;
+	}
+	if (now > 0)
+		ks_fmt(quota, sizeof(quota), "%lld", (long long)now);
+	if (has_period)
+		ks_fmt(buf, sizeof(buf), "%s %llu", quota, (unsigned long long)c->period.v);
+	else
+		ks_fmt(buf, sizeof(buf), "%s", quota);
+	return ks_cgroup_write(fd, "cpu.max", buf, err);
 }
 
 /* Shares of 2 to 262144 are mapped to weights of 1 to 10000, as the kernel documents and runc does.
  */
 static int apply_cpu(int fd, const struct ks_spec_cpu *c, struct ks_err *err)
 {
-	char buf[64], quota[24] = "max";
+	bool late_burst = false;
 	int r = 0;
 
-	if (c->shares.set && c->shares.v) {
+	if (c->rt_period.v || c->rt_runtime.v)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "linux.resources.cpu.realtimeRuntime: cgroup v2 has none");
+	if (c->idle.set)
+		r = ks_cgroup_write_i64(fd, "cpu.idle", c->idle.v, err);
+	/* An idle group has the least weight there is; the kernel takes no other. */
+	if (r == 0 && c->shares.set && c->shares.v && !c->idle.v) {
 		uint64_t s = c->shares.v < 2 ? 2 : c->shares.v > 262144 ? 262144 : c->shares.v;
 
 		r = write_limit(fd, "cpu.weight", (int64_t)(1 + (s - 2) * 9999 / 262142), err);
 	}
-	if (r < 0)
-		return r;
-	bool has_quota = c->quota.set && c->quota.v, has_period = c->period.set && c->period.v;
-
-	if (!has_quota && !has_period)
-		return 0;
-	if (has_quota && c->quota.v > 0)
-		ks_fmt(quota, sizeof(quota), "%lld", (long long)c->quota.v);
-	ks_fmt(buf, sizeof(buf), "%s %llu", quota,
-	       (unsigned long long)(has_period ? c->period.v : 100000));
-	return ks_cgroup_write(fd, "cpu.max", buf, err);
-}
-
-static int apply_hugetlb(int fd, const struct ks_list *limits, struct ks_err *err)
-{
-	const struct ks_spec_hugepage_limit *v = limits->v;
-	bool all_zero = ks_hugepages_all_zero(limits);
-	char file[96];
-
-	for (size_t i = 0; i < limits->n; i++) {
-		int r = ks_hugepage_check(&v[i], i, err);
-
-		if (r < 0)
-			return r;
-		ks_fmt(file, sizeof(file), "hugetlb.%s.max", v[i].page_size);
-		/* kubelet lists every size with 0, also where there is no controller. */
-		if (all_zero && faccessat(fd, file, F_OK, 0) < 0)
-			continue;
-		r = write_limit(fd, file, (int64_t)v[i].limit.v, err);
-		if (r < 0)
-			return r;
+	/* A burst must not be above the quota: first when it goes down, last when it goes up. */
+	if (r == 0 && c->burst.set) {
+		r = ks_cgroup_write_i64(fd, "cpu.max.burst", (int64_t)c->burst.v, err);
+		late_burst = r == -EINVAL && c->quota.v;
+		r = late_burst ? 0 : r;
 	}
-	return 0;
+	if (r == 0)
+		r = write_quota(fd, c, err);
+	if (r == 0 && late_burst)
+		r = ks_cgroup_write_i64(fd, "cpu.max.burst", (int64_t)c->burst.v, err);
+	if (r == 0 && !ks_str_empty(c->cpus))
+		r = ks_cgroup_write(fd, "cpuset.cpus", c->cpus, err);
+	if (r == 0 && !ks_str_empty(c->mems))
+		r = ks_cgroup_write(fd, "cpuset.mems", c->mems, err);
+	return r;
 }
 
 static int apply_unified(int fd, const struct ks_map *m, struct ks_err *err)
@@ -154,7 +141,7 @@ static int apply_unified(int fd, const struct ks_map *m, struct ks_err *err)
 	return 0;
 }
 
-int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
+int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res, bool update,
 		     struct ks_err *err)
 {
 	char dir[PATH_MAX];
@@ -167,20 +154,25 @@ int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 
 	if (fd < 0)
 		return ks_err_set(err, -errno, "open %s", dir);
-	if (r == 0)
+	if (res->network.class_id.v || res->network.priorities.n)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "linux.resources.network: cgroup v2 has neither net_cls nor "
+				   "net_prio");
+	if (!update)
 		r = ks_cgroup2_set_devices(fd, &res->devices, err);
 	if (r == 0)
 		r = apply_memory(fd, &res->memory, err);
 	if (r == 0)
 		r = apply_cpu(fd, &res->cpu, err);
-	if (r == 0 && !ks_str_empty(res->cpu.cpus))
-		r = ks_cgroup_write(fd, "cpuset.cpus", res->cpu.cpus, err);
-	if (r == 0 && !ks_str_empty(res->cpu.mems))
-		r = ks_cgroup_write(fd, "cpuset.mems", res->cpu.mems, err);
-	if (r == 0 && res->pids.limit.set && res->pids.limit.v)
-		r = write_limit(fd, "pids.max", res->pids.limit.v, err);
+	/* With none at all there is no container: 0 is 1, as in runc 1.4 and systemd. */
+	if (r == 0 && res->pids.limit.set)
+		r = write_limit(fd, "pids.max", res->pids.limit.v ? res->pids.limit.v : 1, err);
+	if (r == 0 && ks_block_io_is_set(&res->block_io))
+		r = ks_cgroup2_block_io(fd, &res->block_io, err);
 	if (r == 0)
-		r = apply_hugetlb(fd, &res->hugepage_limits, err);
+		r = ks_cgroup_write_hugepages(fd, &res->hugepage_limits, "max", err);
+	if (r == 0)
+		r = ks_cgroup_write_rdma(fd, res, err);
 	if (r == 0)
 		r = apply_unified(fd, &res->unified, err);
 	return r;

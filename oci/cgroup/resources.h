@@ -3,16 +3,16 @@
 /* What cgroup.c asks of the controllers. */
 #include <kshim/cgroup.h>
 
-/* Copies cpus and mems from the parent directory into a v1 cpuset that has none. */
-int ks_cpuset_inherit(const char *dir, struct ks_err *err);
-
-/* Makes @path below a cgroup2 mount, and enables the controllers on the way. */
-int ks_cgroup2_make(const char *mount, const char *path, struct ks_err *err);
-
-int ks_cgroup1_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
+/* @update: a container that runs: its device rules stay as they are. */
+int ks_cgroup1_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res, bool update,
 		     struct ks_err *err);
-int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res,
+int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res, bool update,
 		     struct ks_err *err);
+
+/* blkio.c: block I/O by both; @dirfd is the blkio or the cgroup2 directory. */
+int ks_cgroup1_block_io(int dirfd, const struct ks_spec_block_io *b, struct ks_err *err);
+int ks_cgroup2_block_io(int dirfd, const struct ks_spec_block_io *b, struct ks_err *err);
+bool ks_block_io_is_set(const struct ks_spec_block_io *b);
 
 #define KS_DEVICE_MAX_RULES 480 /* a program on v2 has 12 instructions for each */
 
@@ -36,6 +36,18 @@ int ks_hugepage_check(const struct ks_spec_hugepage_limit *l, size_t i, struct k
 
 /* Writes "value" to a file of the cgroup; the error names both. */
 int ks_cgroup_write(int dirfd, const char *file, const char *value, struct ks_err *err);
+int ks_cgroup_write_i64(int dirfd, const char *file, int64_t v, struct ks_err *err);
+/* Reads its first word; -1 for "max". */
+int ks_cgroup_read_i64(int dirfd, const char *file, int64_t *ret, struct ks_err *err);
+bool ks_cgroup_has_file(int dirfd, const char *file);
+
+/* memory.checkBeforeUpdate, against the usage in @file. */
+int ks_cgroup_check_usage(int dirfd, const char *file, const struct ks_spec_memory *m,
+			  struct ks_err *err);
+int ks_cgroup_write_rdma(int dirfd, const struct ks_spec_resources *res, struct ks_err *err);
+/* @suffix: "max", or "limit_in_bytes" in v1 */
+int ks_cgroup_write_hugepages(int dirfd, const struct ks_list *limits, const char *suffix,
+			      struct ks_err *err);
 
 /*
  * The devices that every container may use, before the rules of its spec:

@@ -18,8 +18,14 @@
 		O(KS_OPT_STR, console_socket, "console-socket", 0, "PATH",                        \
 		  "socket that gets the terminal"),                                               \
 		O(KS_OPT_STR, pid_file, "pid-file", 0, "FILE", "write the pid of init here"),     \
+		O(KS_OPT_STR, config, "config", 'f', "FILE",                                      \
+		  "read this instead of the bundle's config.json"),                               \
+		O(KS_OPT_STR, pidfd_socket, "pidfd-socket", 0, "PATH",                            \
+		  "socket that gets a pidfd of init"),                                            \
 		O(KS_OPT_STR, preserve_fds, "preserve-fds", 0, "N",                               \
 		  "pass N descriptors from 3 on"),                                                \
+		O(KS_OPT_FLAG, no_pivot, "no-pivot", 0, NULL,                                     \
+		  "chroot instead of pivot_root, for a root on a ramdisk"),                       \
 		O(KS_OPT_FLAG, no_new_keyring, "no-new-keyring", 0, NULL,                         \
 		  "keep the caller's session keyring"),                                           \
 		O(KS_OPT_STR, rootfs, "rootfs", 0, "DIR",                                         \
@@ -41,13 +47,16 @@
 		O(KS_OPT_FLAG, tty, "tty", 't', NULL, "quick form: with a terminal"),             \
 		O(KS_OPT_FLAG, readonly, "read-only", 0, NULL, "quick form: read-only root")
 
-const struct ks_option ks_create_options[] = { COMMON_OPTIONS, { 0 } };
+#define NO_SUBREAPER                                          \
+	O(KS_OPT_FLAG, no_subreaper, "no-subreaper", 0, NULL, \
+	  "accepted for runc's and crun's callers: kshim never is a subreaper here")
+
+const struct ks_option ks_create_options[] = { NO_SUBREAPER, COMMON_OPTIONS, { 0 } };
 
 const struct ks_option ks_run_options[] = {
 	O(KS_OPT_FLAG, detach, "detach", 'd', NULL, "do not wait for the end"),
 	O(KS_OPT_FLAG, keep, "keep", 0, NULL, "do not delete the container at its end"),
-	O(KS_OPT_FLAG, no_subreaper, "no-subreaper", 0, NULL,
-	  "accepted for runc's callers: kshim never is a subreaper here"),
+	NO_SUBREAPER,
 	COMMON_OPTIONS,
 	{ 0 },
 };
@@ -102,6 +111,9 @@ static int load_spec(struct ks_cli *cli, const struct ks_create_opts *o, const s
 			return ks_cli_usage_error(cli, err,
 						  "options of the quick form need --rootfs; with a "
 						  "bundle use its config.json");
+		/* Relative to the caller's directory, as every option is. */
+		if (o->config)
+			return ks_spec_load(&cli->arena, AT_FDCWD, o->config, &p->spec, err);
 		return ks_spec_load(&cli->arena, p->bundle_fd, "config.json", &p->spec, err);
 	}
 	int r = ks_quick_spec(cli, o, args, &text, &len, err);
@@ -139,7 +151,10 @@ static int prepare(struct ks_cli *cli, const struct ks_create_opts *o, const str
 	p->c.root_fd = p->root_fd;
 	p->c.console_socket = o->console_socket;
 	p->c.pid_file = o->pid_file;
+	p->c.pidfd_socket = o->pidfd_socket;
 	p->c.no_new_keyring = o->no_new_keyring;
+	p->c.no_pivot = o->no_pivot;
+	p->c.no_cgroup = cli->cgroup_manager && ks_streq(cli->cgroup_manager, "disabled");
 	p->c.storage = cli->storage;
 	p->c.warnings = &cli->warnings;
 	return r;

@@ -17,11 +17,19 @@ const struct ks_option ks_exec_options[] = {
 	O(KS_OPT_STR, cwd, "cwd", 0, "DIR", "working directory"),
 	O(KS_OPT_STRV, env, "env", 'e', "NAME=VALUE", "environment"),
 	O(KS_OPT_FLAG, tty, "tty", 't', NULL, "with a terminal"),
-	O(KS_OPT_STR, user, "user", 'u', "UID[:GID]", "user"),
+	O(KS_OPT_STR, user, "user", 'u', "USER[:GROUP]",
+	  "by number, or by name as in its /etc/passwd"),
+	O(KS_OPT_STRV, gids, "additional-gids", 'g', "GID", "add a supplementary group"),
 	O(KS_OPT_STR, process, "process", 'p', "FILE", "read the process from a JSON file"),
 	O(KS_OPT_FLAG, detach, "detach", 'd', NULL, "do not wait for the end"),
 	O(KS_OPT_STR, pid_file, "pid-file", 0, "FILE", "write the pid here"),
 	O(KS_OPT_STRV, caps, "cap", 'c', "CAP_NAME", "add a capability"),
+	O(KS_OPT_STR, label, "process-label", 0, "LABEL", "SELinux label"),
+	O(KS_OPT_STR, apparmor, "apparmor", 0, "PROFILE", "AppArmor profile"),
+	O(KS_OPT_STRV, cgroups, "cgroup", 0, "PATH",
+	  "join a cgroup below the container's; on v1 CONTROLLER[,CONTROLLER]:PATH"),
+	O(KS_OPT_FLAG, ignore_paused, "ignore-paused", 0, NULL, "also in a paused container"),
+	O(KS_OPT_STR, pidfd_socket, "pidfd-socket", 0, "PATH", "socket that gets a pidfd"),
 	O(KS_OPT_FLAG, no_new_privs, "no-new-privs", 0, NULL, "set no_new_privs"),
 	O(KS_OPT_STR, preserve_fds, "preserve-fds", 0, "N", "pass N descriptors from 3 on"),
 	{ 0 },
@@ -55,6 +63,28 @@ static int add_caps(struct ks_cli *cli, const struct ks_exec_opts *o, struct ks_
 	return 0;
 }
 
+static int add_gids(struct ks_cli *cli, const struct ks_exec_opts *o, struct ks_spec_process *p,
+		    struct ks_err *err)
+{
+	uint32_t *gids = KS_ARENA_NEWV(&cli->arena, uint32_t, p->n_gids + o->gids.n + 1);
+
+	if (!gids)
+		return ks_err_oom(err);
+	for (size_t i = 0; i < p->n_gids; i++)
+		gids[i] = p->gids[i];
+	for (size_t i = 0; i < o->gids.n; i++) {
+		uint64_t v;
+
+		if (ks_parse_u64(o->gids.v[i], UINT32_MAX - 1, &v) < 0)
+			return ks_cli_usage_error(cli, err,
+						  "option --additional-gids: \"%s\" is no number",
+						  o->gids.v[i]);
+		gids[p->n_gids++] = (uint32_t)v;
+	}
+	p->gids = gids;
+	return 0;
+}
+
 /* The container's own process, changed by the options. */
 static int from_options(struct ks_cli *cli, const struct ks_exec_opts *o,
 			const struct ks_args *args, struct ks_spec_process *p, struct ks_err *err)
@@ -81,9 +111,11 @@ static int from_options(struct ks_cli *cli, const struct ks_exec_opts *o,
 	if (o->cwd)
 		p->cwd = o->cwd;
 	p->no_new_privileges |= o->no_new_privs;
-	if (o->user)
-		return ks_cli_parse_user(o->user, &p->user.uid, &p->user.gid, err);
-	return 0;
+	if (o->label)
+		p->selinux_label = o->label;
+	if (o->apparmor)
+		p->apparmor_profile = o->apparmor;
+	return add_gids(cli, o, p, err);
 }
 
 static int from_file(struct ks_cli *cli, const char *path, struct ks_spec_process *p,
@@ -119,6 +151,9 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 			     .process = &p,
 			     .console_socket = o->console_socket,
 			     .pid_file = o->pid_file,
+			     .pidfd_socket = o->pidfd_socket,
+			     .cgroups = o->cgroups,
+			     .ignore_paused = o->ignore_paused,
 			     .warnings = &cli->warnings };
 
 	cli->fail_code = EXIT_EXEC_FAILED;
@@ -133,7 +168,9 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 		r = ks_container_process(&cli->arena, root, e.id, &p, err);
 	if (r == 0 && o->process)
 		r = from_file(cli, o->process, &p, err);
-	else if (r == 0)
+	if (r == 0 && !o->process && o->user)
+		r = ks_container_user(&cli->arena, root, e.id, o->user, &p, err);
+	if (r == 0 && !o->process)
 		r = from_options(cli, o, args, &p, err);
 	if (r == 0 && o->caps.n)
 		r = add_caps(cli, o, &p, err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <regex.h>
 #include <signal.h>
 
 #include <kshim/fd.h>
@@ -8,12 +9,16 @@
 const struct ks_option ks_kill_options[] = {
 	{ "all", 'a', KS_OPT_FLAG, offsetof(struct ks_kill_opts, all), NULL,
 	  "signal every process of the container" },
+	{ "regex", 'r', KS_OPT_FLAG, offsetof(struct ks_kill_opts, regex), NULL,
+	  "ID is an extended regular expression" },
 	{ 0 },
 };
 
 const struct ks_option ks_delete_options[] = {
 	{ "force", 'f', KS_OPT_FLAG, offsetof(struct ks_delete_opts, force), NULL,
 	  "kill it first when it runs; no error when there is none" },
+	{ "regex", 'r', KS_OPT_FLAG, offsetof(struct ks_delete_opts, regex), NULL,
+	  "ID is an extended regular expression" },
 	{ 0 },
 };
 
@@ -34,6 +39,65 @@ int ks_verb_start(struct ks_cli *cli, const void *opts, const struct ks_args *ar
 	return r < 0 ? r : ks_container_start(root, args->v[0], err);
 }
 
+/* The ids that match as a whole, in their order. */
+static int match_ids(struct ks_cli *cli, int root, const char *pattern, struct ks_strv *ret,
+		     struct ks_err *err)
+{
+	struct ks_strv all = { 0 };
+	regmatch_t m;
+	regex_t re;
+	int r = ks_state_list(&cli->arena, root, &all, err);
+
+	if (r < 0)
+		return r;
+	if (regcomp(&re, pattern, REG_EXTENDED) != 0)
+		return ks_cli_usage_error(cli, err, "\"%s\" is no regular expression", pattern);
+	for (size_t i = 0; i < all.n && r == 0; i++)
+		if (regexec(&re, all.v[i], 1, &m, 0) == 0 && m.rm_so == 0 && !all.v[i][m.rm_eo])
+			r = ks_strv_append(&cli->arena, ret, all.v[i]);
+	regfree(&re);
+	return r < 0 ? ks_err_oom(err) : 0;
+}
+
+/* One id, or all that match; the first failure is the one that is told at the end. */
+static int for_ids(struct ks_cli *cli, int root, const char *text, bool regex,
+		   int (*fn)(struct ks_cli *cli, int root, const char *id, const void *data,
+			     struct ks_err *err),
+		   const void *data, struct ks_err *err)
+{
+	struct ks_strv ids = { 0 };
+	int first = 0;
+
+	if (!regex)
+		return fn(cli, root, text, data, err);
+	int r = match_ids(cli, root, text, &ids, err);
+
+	for (size_t i = 0; r == 0 && i < ids.n; i++) {
+		struct ks_err one = KS_ERR_INIT;
+		int f = fn(cli, root, ids.v[i], data, &one);
+
+		if (f < 0 && first == 0) {
+			first = f;
+			*err = one;
+		}
+	}
+	return r < 0 ? r : first;
+}
+
+struct kill_data {
+	int sig;
+	bool all;
+};
+
+static int kill_one(struct ks_cli *cli, int root, const char *id, const void *data,
+		    struct ks_err *err)
+{
+	const struct kill_data *k = data;
+
+	(void)cli;
+	return ks_container_kill(root, id, k->sig, k->all, err);
+}
+
 int ks_verb_kill(struct ks_cli *cli, const void *opts, const struct ks_args *args,
 		 struct ks_err *err)
 {
@@ -45,7 +109,17 @@ int ks_verb_kill(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 		return ks_err_kind(err, KS_ERR_INVALID, "unknown signal \"%s\"", args->v[1]);
 	int r = ks_cli_open_root(cli, &root, err);
 
-	return r < 0 ? r : ks_container_kill(root, args->v[0], sig, o->all, err);
+	struct kill_data k = { sig, o->all };
+
+	return r < 0 ? r : for_ids(cli, root, args->v[0], o->regex, kill_one, &k, err);
+}
+
+static int delete_one(struct ks_cli *cli, int root, const char *id, const void *data,
+		      struct ks_err *err)
+{
+	const struct ks_delete_opts *o = data;
+
+	return ks_container_delete(root, id, o->force, cli->storage, err);
 }
 
 int ks_verb_delete(struct ks_cli *cli, const void *opts, const struct ks_args *args,
@@ -56,7 +130,7 @@ int ks_verb_delete(struct ks_cli *cli, const void *opts, const struct ks_args *a
 	int r = ks_cli_open_root(cli, &root, err);
 
 	if (r == 0)
-		r = ks_container_delete(root, args->v[0], o->force, cli->storage, err);
+		r = for_ids(cli, root, args->v[0], o->regex, delete_one, o, err);
 	/* "Make sure that it is gone": it is. */
 	if (r == -ENOENT && o->force && err->kind == KS_ERR_NOT_FOUND)
 		return 0;

@@ -4,8 +4,8 @@
 
 /* create and run; the second half is the quick form, without a config.json */
 struct ks_create_opts {
-	const char *bundle, *console_socket, *pid_file, *preserve_fds;
-	bool no_new_keyring, detach, keep, no_subreaper; /* the last: nothing to do */
+	const char *bundle, *config, *console_socket, *pid_file, *preserve_fds, *pidfd_socket;
+	bool no_new_keyring, no_pivot, detach, keep, no_subreaper; /* the last: nothing to do */
 
 	const char *rootfs, *pod, *pod_uid, *hostname, *cwd, *user;
 	struct ks_strv volumes, templates, empty_dirs, env, annotations;
@@ -13,17 +13,34 @@ struct ks_create_opts {
 };
 
 struct ks_kill_opts {
-	bool all;
+	bool all, regex;
 };
 
 struct ks_delete_opts {
-	bool force;
+	bool force, regex;
 };
 
 struct ks_exec_opts {
 	const char *console_socket, *cwd, *user, *process, *pid_file, *preserve_fds;
-	struct ks_strv env, caps;
-	bool tty, detach, no_new_privs;
+	const char *label, *apparmor, *pidfd_socket;
+	struct ks_strv env, caps, gids, cgroups;
+	bool tty, detach, no_new_privs, ignore_paused;
+};
+
+struct ks_update_opts {
+	const char *resources, *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *cpu_share;
+	const char *cpu_rt_period, *cpu_rt_runtime, *cpu_idle, *cpuset_cpus, *cpuset_mems;
+	const char *memory, *memory_reservation, *memory_swap, *pids_limit;
+	const char *kernel_memory, *kernel_memory_tcp, *l3_cache_schema, *mem_bw_schema;
+};
+
+struct ks_ps_opts {
+	const char *format;
+};
+
+struct ks_events_opts {
+	const char *interval;
+	bool stats;
 };
 
 struct ks_list_opts {
@@ -32,17 +49,20 @@ struct ks_list_opts {
 };
 
 struct ks_spec_opts {
-	const char *bundle;
+	const char *bundle, *file;
+	bool rootless;
 };
 
 extern const struct ks_option ks_create_options[], ks_run_options[], ks_kill_options[],
-	ks_delete_options[], ks_exec_options[], ks_list_options[], ks_spec_options[];
+	ks_delete_options[], ks_exec_options[], ks_list_options[], ks_spec_options[],
+	ks_update_options[], ks_ps_options[], ks_events_options[];
 
 typedef int ks_verb_fn(struct ks_cli *cli, const void *opts, const struct ks_args *args,
 		       struct ks_err *err);
 
 ks_verb_fn ks_verb_create, ks_verb_run, ks_verb_start, ks_verb_state, ks_verb_kill, ks_verb_delete,
-	ks_verb_exec, ks_verb_list, ks_verb_spec;
+	ks_verb_exec, ks_verb_list, ks_verb_spec, ks_verb_pause, ks_verb_resume, ks_verb_update,
+	ks_verb_ps, ks_verb_events, ks_verb_features;
 
 /* quick.c: the text of a config.json for the quick form; in the command's arena. */
 int ks_quick_spec(struct ks_cli *cli, const struct ks_create_opts *o, const struct ks_args *args,

@@ -149,10 +149,10 @@ int ks_mount_propagate(int fd, uint64_t propagation, bool recursive, struct ks_e
 	return r < 0 ? ks_err_set(err, r, "set mount propagation") : 0;
 }
 
-int ks_mount_idmap(int fd, int userns_fd, struct ks_err *err)
+int ks_mount_idmap(int fd, int userns_fd, bool recursive, struct ks_err *err)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns_fd };
-	int r = setattr(fd, &attr, true);
+	int r = setattr(fd, &attr, recursive);
 
 	return r < 0 ? ks_err_set(err, r, "map the ids of a mount") : 0;
 }

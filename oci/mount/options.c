@@ -5,7 +5,7 @@
 
 #include <kshim/compat.h>
 
-enum action { SET, CLEAR, ATIME, NONE, PROPAGATE, BIND, COPY_UP, REFUSE };
+enum action { SET, CLEAR, ATIME, NONE, PROPAGATE, BIND, COPY_UP, REMOUNT, IDMAP, SUPER };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): the rows read as columns. */
 struct option {
@@ -50,6 +50,9 @@ static const struct option table[] = {
 	{ "rnoatime", ATIME, MOUNT_ATTR_NOATIME, true },
 	{ "rrelatime", ATIME, MOUNT_ATTR_RELATIME, true },
 	{ "rstrictatime", ATIME, MOUNT_ATTR_STRICTATIME, true },
+	{ "ratime", ATIME, MOUNT_ATTR_RELATIME, true },
+	{ "rnorelatime", ATIME, MOUNT_ATTR_STRICTATIME, true },
+	{ "rnostrictatime", ATIME, MOUNT_ATTR_RELATIME, true },
 	{ "private", PROPAGATE, MS_PRIVATE, false },
 	{ "rprivate", PROPAGATE, MS_PRIVATE, true },
 	{ "slave", PROPAGATE, MS_SLAVE, false },
@@ -62,12 +65,28 @@ static const struct option table[] = {
 	{ "rbind", BIND, 0, true },
 	{ "tmpcopyup", COPY_UP, 0, false },
 	{ "defaults", NONE, 0, false },
-	/* Whether the kernel logs; nothing that a mount has afterwards. */
+	{ "idmap", IDMAP, 0, false },
+	{ "ridmap", IDMAP, 0, true },
+	{ "remount", REMOUNT, 0, false },
+	/* Of the file system, not of the mount: a bind mount leaves them as they are. */
+	{ "sync", SUPER, 0, false },
+	{ "async", SUPER, 0, false },
+	{ "dirsync", SUPER, 0, false },
+	{ "lazytime", SUPER, 0, false },
+	{ "nolazytime", SUPER, 0, false },
+	/*
+	 * Flags of mount(2) that change nothing any more: the kernel has no mandatory locks since
+	 * 5.15, file systems have access lists and versions by themselves or by options of their
+	 * own, and a context tells its errors always.
+	 */
+	{ "acl", NONE, 0, false },
+	{ "noacl", NONE, 0, false },
+	{ "mand", NONE, 0, false },
+	{ "nomand", NONE, 0, false },
+	{ "iversion", NONE, 0, false },
+	{ "noiversion", NONE, 0, false },
 	{ "silent", NONE, 0, false },
 	{ "loud", NONE, 0, false },
-	{ "remount", REFUSE, 0, false },
-	{ "idmap", REFUSE, 0, false },
-	{ "ridmap", REFUSE, 0, false },
 };
 
 static void set_bits(struct ks_mount_opts *o, const struct option *opt)
@@ -88,7 +107,7 @@ static void set_bits(struct ks_mount_opts *o, const struct option *opt)
 	}
 }
 
-static int apply(struct ks_mount_opts *o, const struct option *opt, struct ks_err *err)
+static void apply(struct ks_mount_opts *o, const struct option *opt)
 {
 	switch (opt->action) {
 	case SET:
@@ -107,14 +126,23 @@ static int apply(struct ks_mount_opts *o, const struct option *opt, struct ks_er
 	case COPY_UP:
 		o->copy_up = true;
 		break;
-	case REFUSE:
-		return ks_err_kind(err, KS_ERR_UNSUPPORTED, "mount option \"%s\" is not supported",
-				   opt->name);
+	case IDMAP:
+		o->idmap = true;
+		o->idmap_rec = opt->recursive;
+		break;
+	case REMOUNT:
+		o->remount = true;
+		break;
+	case SUPER:
 	case NONE:
 	default:
 		break;
 	}
-	return 0;
+}
+
+const char *ks_mount_option_name(size_t i)
+{
+	return i < KS_ARRAY_LEN(table) ? table[i].name : NULL;
 }
 
 int ks_mount_parse_options(struct ks_arena *a, const struct ks_strv *options,
@@ -128,15 +156,15 @@ int ks_mount_parse_options(struct ks_arena *a, const struct ks_strv *options,
 		for (size_t k = 0; k < KS_ARRAY_LEN(table) && !opt; k++)
 			if (ks_streq(table[k].name, options->v[i]))
 				opt = &table[k];
-		if (opt) {
-			int r = apply(&o, opt, err);
+		const char *name = options->v[i];
+		struct ks_strv *to = opt ? &o.super : &o.fs;
 
-			if (r < 0)
-				return r;
-		} else if (*options->v[i]) {
-			if (ks_strv_append(a, &o.fs, options->v[i]) < 0)
-				return ks_err_oom(err);
-		}
+		if (opt)
+			apply(&o, opt);
+		if (opt && opt->action != SUPER)
+			continue;
+		if (*name && ks_strv_append(a, to, name) < 0)
+			return ks_err_oom(err);
 	}
 	*ret = o;
 	return 0;

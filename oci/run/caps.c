@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of capabilities to masks. What the host cannot grant is left out with a warning. */
+#include <ctype.h>
+#include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -75,4 +77,25 @@ int ks_caps_plan(const struct ks_spec_caps *caps, bool new_userns, struct ks_are
 	c.effective &= c.permitted;
 	*ret = c;
 	return 0;
+}
+
+void ks_caps_write_features(struct ks_json_out *o)
+{
+	char upper[64];
+
+	ks_json_open(o, "capabilities", '[');
+	for (cap_value_t v = 0; v < 64; v++) {
+		char *name = cap_to_name(v);
+		size_t n = 0;
+
+		/* A number is what the library says of one that it does not know. */
+		for (; name && strncmp(name, "cap_", 4) == 0 && name[n] && n + 1 < sizeof(upper);
+		     n++)
+			upper[n] = (char)toupper((unsigned char)name[n]);
+		upper[n] = '\0';
+		cap_free(name);
+		if (n)
+			ks_json_put_str(o, NULL, upper);
+	}
+	ks_json_close(o, ']');
 }

@@ -114,15 +114,44 @@ static int check_volume(struct ks_child *c, const struct ks_plan_mount *m)
 	return 0;
 }
 
+static bool has_mode(const struct ks_strv *options)
+{
+	for (size_t i = 0; i < options->n; i++)
+		if (ks_str_prefix(options->v[i], "mode="))
+			return true;
+	return false;
+}
+
+static bool stat_target(struct ks_child *c, const struct ks_plan_mount *m, struct stat *ret)
+{
+	ks_auto_fd int fd = ks_path_open(c->p->rootfs_fd, m->target, O_PATH);
+
+	return fd >= 0 && fstat(fd, ret) == 0;
+}
+
 static int mount_new(struct ks_child *c, struct ks_plan_mount *m)
 {
-	int target = open_target(c, m);
+	const uint64_t readonly = MOUNT_ATTR_RDONLY;
 	ks_auto_fd int fd = -EBADF;
+	struct stat st;
+	/* As runc does: a tmpfs on a directory that is there takes its mode, unless one is given.
+	 */
+	bool inherit_mode = ks_streq(m->type, "tmpfs") && !has_mode(&m->opts.fs) &&
+			    stat_target(c, m, &st);
+	int target = open_target(c, m);
 
 	if (target < 0)
 		return target;
-	int r = ks_mount_new_list(m->type, m->source, &m->opts.fs, m->opts.attr_set, &fd, &c->err);
+	/* Read-only comes after what is put into it. */
+	int r = ks_mount_new_list(m->type, m->source, &m->opts.fs, m->opts.attr_set & ~readonly,
+				  &fd, &c->err);
 
+	if (r == 0 && inherit_mode && fchmodat(fd, ".", st.st_mode & 07777, 0) < 0)
+		r = ks_err_set(&c->err, -errno, "set the mode of a tmpfs");
+	if (r == 0 && m->opts.copy_up)
+		r = ks_child_copy_up(c, target, fd);
+	if (r == 0 && m->idmap_fd >= 0)
+		r = ks_mount_idmap(fd, m->idmap_fd, m->opts.idmap_rec, &c->err);
 	if (r == 0)
 		r = set_opts(c, fd, &m->opts, 0);
 	if (r == 0 && m->opts.propagation)
@@ -131,6 +160,16 @@ static int mount_new(struct ks_child *c, struct ks_plan_mount *m)
 		r = ks_mount_attach(fd, target, &c->err);
 	close(target);
 	return r;
+}
+
+/* The mount that stands at the target; its file system stays as it is. */
+static int remount(struct ks_child *c, struct ks_plan_mount *m)
+{
+	ks_auto_fd int fd = ks_path_open(c->p->rootfs_fd, m->target, O_PATH);
+
+	if (fd < 0)
+		return ks_err_set(&c->err, fd, "open %s", m->target);
+	return set_opts(c, fd, &m->opts, 0);
 }
 
 static int mount_hierarchy(struct ks_child *c, int dir, struct ks_plan_cgroup *g,
@@ -201,6 +240,8 @@ int ks_child_mounts(struct ks_child *c)
 			r = mount_new(c, m);
 		else if (m->kind == KS_PLAN_CGROUP)
 			r = mount_cgroup(c, m);
+		else if (m->kind == KS_PLAN_REMOUNT)
+			r = remount(c, m);
 		else
 			r = mount_bind(c, m);
 		if (r < 0)
@@ -308,10 +349,8 @@ int ks_child_mask(struct ks_child *c)
 	return r;
 }
 
-int ks_child_pivot(struct ks_child *c)
+static int pivot(struct ks_child *c)
 {
-	if (fchdir(c->p->rootfs_fd) < 0)
-		return ks_err_set(&c->err, -errno, "enter the root file system");
 	/* Both names are ".": the old root is mounted over the new one, and taken off at once. */
 	if (ks_sys_pivot_root(".", ".") < 0)
 		return ks_err_set(&c->err, -errno, "pivot_root");
@@ -323,6 +362,22 @@ int ks_child_pivot(struct ks_child *c)
 		return ks_err_set(&c->err, -errno, "part the old root from the host");
 	if (umount2(".", MNT_DETACH) < 0)
 		return ks_err_set(&c->err, -errno, "detach the old root");
+	return 0;
+}
+
+int ks_child_pivot(struct ks_child *c)
+{
+	int r = 0;
+
+	if (fchdir(c->p->rootfs_fd) < 0)
+		return ks_err_set(&c->err, -errno, "enter the root file system");
+	/* Without pivot_root the old root stays below this one: docs/SECURITY.md. */
+	if (!c->p->no_pivot)
+		r = pivot(c);
+	else if (chroot(".") < 0)
+		r = ks_err_set(&c->err, -errno, "change the root");
+	if (r < 0)
+		return r;
 	if (chdir("/") < 0)
 		return ks_err_set(&c->err, -errno, "enter /");
 	if (c->p->root_propagation &&

@@ -75,8 +75,8 @@ static int step_wait_go(struct ks_child *c)
 static int step_join_namespaces(struct ks_child *c)
 {
 	/* The mount namespace last: the others were opened by descriptor, it hides the paths. */
-	static const enum ks_ns order[] = { KS_NS_NETWORK, KS_NS_IPC, KS_NS_UTS, KS_NS_CGROUP,
-					    KS_NS_MOUNT };
+	static const enum ks_ns order[] = { KS_NS_NETWORK, KS_NS_IPC,  KS_NS_UTS,
+					    KS_NS_CGROUP,  KS_NS_TIME, KS_NS_MOUNT };
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(order); i++) {
 		int fd = c->p->join_fd[order[i]];
@@ -166,7 +166,7 @@ static int step_hooks(struct ks_child *c)
  */
 static int step_close_others(struct ks_child *c)
 {
-	int keep[] = { c->sock, c->p->start_fd, c->state_fd };
+	int keep[] = { c->sock, c->p->start_fd, c->state_fd, c->host_proc_fd };
 	int r = ks_fd_close_others(3 + c->p->process.preserve_fds, keep, KS_ARRAY_LEN(keep));
 
 	return r < 0 ? ks_err_set(&c->err, r, "close the other descriptors") : 0;
@@ -212,7 +212,9 @@ struct step {
 static const struct step init_steps[] = {
 	{ "join cgroup", step_join_cgroup },
 	{ "map ids", step_wait_go },
+	{ "procfs of the host", ks_child_hold_proc },
 	{ "join namespaces", step_join_namespaces },
+	{ "time namespace", ks_child_time },
 	{ "host name", step_names },
 	{ "mount propagation", ks_child_propagation },
 	{ "root file system", ks_child_attach_rootfs },
@@ -228,6 +230,7 @@ static const struct step init_steps[] = {
 	{ "make the working directory", ks_child_make_cwd },
 	{ "read-only root", ks_child_root_readonly },
 	{ "limits", ks_child_rlimits },
+	{ "scheduling", ks_child_tune },
 	{ "working directory", ks_child_cwd },
 	{ "seccomp", ks_child_seccomp_early },
 	{ "user and capabilities", ks_child_identity },
@@ -236,17 +239,22 @@ static const struct step init_steps[] = {
 	{ "ready", step_ready },
 	{ "start", step_wait_start },
 	{ "start hooks", step_start_hooks },
+	{ "label", ks_child_label },
 	{ "exec", ks_child_exec },
 	{ NULL, NULL },
 };
 
 static const struct step exec_steps[] = {
+	{ "initial CPUs", ks_child_initial_cpus },
 	{ "join cgroup", step_join_cgroup },
+	{ "final CPUs", ks_child_final_cpus },
 	{ "map ids", step_wait_go },
+	{ "procfs of the host", ks_child_hold_proc },
 	{ "join namespaces", step_join_namespaces },
 	{ "session", ks_child_session },
 	{ "console", ks_child_console },
 	{ "limits", ks_child_rlimits },
+	{ "scheduling", ks_child_tune },
 	{ "working directory", ks_child_cwd },
 	{ "seccomp", ks_child_seccomp_early },
 	{ "user and capabilities", ks_child_identity },
@@ -254,6 +262,7 @@ static const struct step exec_steps[] = {
 	{ "descriptors", step_close_others },
 	{ "ready", step_ready },
 	{ "start", step_wait_start },
+	{ "label", ks_child_label },
 	{ "exec", ks_child_exec },
 	{ NULL, NULL },
 };
@@ -272,7 +281,12 @@ static void reset_signals(void)
 void ks_child_run(struct ks_plan *p, int sock)
 {
 	struct ks_child c = {
-		.p = p, .sock = sock, .start_fd = -EBADF, .state_fd = -EBADF, .proc_fd = -EBADF
+		.p = p,
+		.sock = sock,
+		.start_fd = -EBADF,
+		.state_fd = -EBADF,
+		.proc_fd = -EBADF,
+		.host_proc_fd = -EBADF,
 	};
 
 	/*

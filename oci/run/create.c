@@ -11,6 +11,7 @@
  * --force` finds the rest by the record.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -116,19 +117,19 @@ static int make_record(struct making *m, struct ks_err *err)
 {
 	struct ks_container *k = &m->out->container;
 	const struct ks_spec_namespace *pid = ks_spec_namespace(m->spec, KS_NS_PID);
-	char buf[KS_BOOT_ID_SIZE], now[40], rootfs[4096];
+	char buf[KS_BOOT_ID_SIZE], now[40], path[PATH_MAX];
 	int r = ks_boot_id(buf, err);
 
 	if (r < 0)
 		return r;
 	if (m->spec->root.path[0] == '/')
-		ks_fmt(rootfs, sizeof(rootfs), "%s", m->spec->root.path);
+		ks_fmt(path, sizeof(path), "%s", m->spec->root.path);
 	else
-		ks_fmt(rootfs, sizeof(rootfs), "%s/%s", m->c->bundle, m->spec->root.path);
+		ks_fmt(path, sizeof(path), "%s/%s", m->c->bundle, m->spec->root.path);
 	*k = (struct ks_container){
 		.id = m->c->id,
 		.bundle = m->c->bundle,
-		.rootfs = ks_arena_strdup(m->arena, rootfs),
+		.rootfs = ks_arena_strdup(m->arena, path),
 		.created = ks_arena_strdup(m->arena, ks_now_rfc3339(now)),
 		.oci_version = m->spec->oci_version,
 		.cgroup_path = m->cgroup.path,
@@ -140,6 +141,8 @@ static int make_record(struct making *m, struct ks_err *err)
 		.poststop = m->spec->hooks.poststop.n > 0,
 		.annotations = m->spec->annotations,
 	};
+	if (ks_cgroup_freezer(&m->cgroup, path) == 0)
+		k->freezer = ks_arena_strdup(m->arena, path);
 	if (!k->rootfs || !k->created || !k->boot_id)
 		return ks_err_oom(err);
 	if (m->c->storage && m->c->storage->plan)
@@ -210,6 +213,15 @@ static int make_plan(struct making *m, struct ks_err *err)
 		r = ks_seccomp_plan(m->arena, s, m->c->root_fd, &m->plan.process, err);
 	if (r < 0)
 		return r;
+	r = ks_plan_memory_policy(m->arena, s->lnx.memory_policy, &m->plan.process.tuning, err);
+	if (r < 0)
+		return r;
+	if (s->lnx.personality) {
+		m->plan.process.tuning.has_personality = true;
+		m->plan.process.tuning.personality = (unsigned long)s->lnx.personality->domain;
+		m->out->container.personality =
+			(struct ks_opt_u64){ true, (uint64_t)s->lnx.personality->domain };
+	}
 	m->out->container.seccomp = m->plan.process.seccomp_name;
 	m->out->container.seccomp_flags = m->plan.process.seccomp_flags;
 	m->plan.process.preserve_fds = m->c->preserve_fds;
@@ -234,10 +246,15 @@ static int launch(struct making *m, struct ks_err *err)
 		return r;
 	ks_crash_point("ready");
 	if (m->launched.tty_fd >= 0 && m->c->console_socket) {
-		r = ks_console_send(m->c->console_socket, m->launched.tty_fd, err);
+		r = ks_socket_send_fd(m->c->console_socket, "console", m->launched.tty_fd, err);
 		if (r < 0)
 			return r;
 		m->launched.tty_fd = ks_fd_close(m->launched.tty_fd);
+	}
+	if (m->c->pidfd_socket) {
+		r = ks_socket_send_fd(m->c->pidfd_socket, "pidfd", m->launched.pidfd, err);
+		if (r < 0)
+			return r;
 	}
 	k->pid = (struct ks_opt_u64){ true, (uint64_t)m->launched.pid };
 	k->start_time.set = true;
@@ -295,10 +312,12 @@ static int make(struct making *m, struct ks_err *err)
 		r = storage_up(m, err);
 	if (r < 0)
 		return r;
-	r = ks_cgroup_create(&m->cgroup, &m->spec->lnx.resources, err);
-	if (r < 0)
-		return r;
-	m->out->container.cgroup_made = true;
+	if (!m->c->no_cgroup) {
+		r = ks_cgroup_create(&m->cgroup, &m->spec->lnx.resources, err);
+		if (r < 0)
+			return r;
+		m->out->container.cgroup_made = true;
+	}
 	/* Before there is a process in it: delete kills only what it knows to be ours. */
 	r = ks_state_save(m->out->dir_fd, &m->out->container, err);
 	ks_crash_point("cgroup-recorded");
@@ -335,10 +354,12 @@ int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks
 	ks_plan_empty(&m.plan);
 	int r = check(c, s, err);
 
-	if (r == 0)
-		r = ks_cgroup_detect(a, &m.cgroup.host, err);
-	if (r == 0)
+	if (r == 0 && c->no_cgroup)
+		m.cgroup.path = "";
+	else if (r == 0)
 		r = ks_cgroup_path(a, s->lnx.cgroups_path, c->id, &m.cgroup.path, err);
+	if (r == 0)
+		r = ks_cgroup_open(a, m.cgroup.path, &m.cgroup, err);
 	if (r == 0)
 		r = ks_state_create(c->root_fd, c->id, &ret->dir_fd, &ret->lock_fd, err);
 	if (r < 0)

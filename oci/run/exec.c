@@ -51,16 +51,16 @@ static int plan_seccomp(struct ks_arena *a, const struct ks_exec *e, const struc
 static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_container *c,
 		     struct ks_plan *p, struct ks_err *err)
 {
-	struct ks_cgroup cg = { .path = c->cgroup_path };
+	struct ks_cgroup cg;
 	pid_t pid = (pid_t)c->pid.v;
-	int r = ks_cgroup_detect(a, &cg.host, err);
+	int r = ks_cgroup_open(a, c->cgroup_path, &cg, err);
 
 	p->init_pidfd = ks_sys_pidfd_open(pid);
 	/* Only after this check is the descriptor known to be that of init. */
 	if (p->init_pidfd < 0 || !ks_process_alive(pid, c->start_time.v))
 		return ks_err_kind(err, KS_ERR_STATE, "container not running");
 	if (r == 0)
-		r = ks_cgroup_open_join(&cg, &p->cgroup, err);
+		r = ks_cgroup_open_join_below(&cg, &e->cgroups, &p->cgroup, err);
 	if (r == 0)
 		r = differing_namespaces(pid, &p->init_ns_flags, err);
 	if (r < 0)
@@ -87,6 +87,8 @@ static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct k
 			    &p->process, err);
 	if (r == 0)
 		r = plan_seccomp(a, e, c, &p->process, err);
+	p->process.tuning.has_personality = c->personality.set;
+	p->process.tuning.personality = (unsigned long)c->personality.v;
 	p->process.preserve_fds = e->preserve_fds;
 	return r;
 }
@@ -96,9 +98,11 @@ static int finish(struct ks_launched *l, const struct ks_exec *e, struct ks_err 
 	int r = ks_launch_wait(l, KS_MSG_READY, NULL, NULL, err);
 
 	if (r == 0 && l->tty_fd >= 0 && e->console_socket) {
-		r = ks_console_send(e->console_socket, l->tty_fd, err);
+		r = ks_socket_send_fd(e->console_socket, "console", l->tty_fd, err);
 		l->tty_fd = ks_fd_close(l->tty_fd);
 	}
+	if (r == 0 && e->pidfd_socket)
+		r = ks_socket_send_fd(e->pidfd_socket, "pidfd", l->pidfd, err);
 	if (r == 0 && e->pid_file)
 		r = ks_pid_file_write(e->pid_file, l->pid, err);
 	if (r == 0)
@@ -123,6 +127,10 @@ int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, struct ks_pro
 		r = ks_state_load(a, dir, &c, err);
 	if (r == KS_STATE_ABSENT || (r == 0 && !c.pid.set))
 		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
+	if (r == 0 && !e->ignore_paused && ks_state_status(dir, &c) == KS_STATUS_PAUSED)
+		r = ks_err_kind(err, KS_ERR_STATE,
+				"cannot exec in a paused container (use --ignore-paused to "
+				"override)");
 	if (r == 0)
 		r = plan_exec(a, e, &c, &p, err);
 	if (r == 0)

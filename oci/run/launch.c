@@ -181,7 +181,7 @@ static int map_volumes(struct ks_plan *p, pid_t pid, struct ks_err *err)
 				return ks_err_set(err, -errno, "open %s", path);
 		}
 		struct statfs sfs;
-		int r = ks_mount_idmap(p->mounts[i].fd, ns, err);
+		int r = ks_mount_idmap(p->mounts[i].fd, ns, true, err);
 
 		/* Before Linux 6.3 tmpfs has none; a tmpfs is this pod's alone, so it need not. */
 		if (r == -EINVAL && fstatfs(p->mounts[i].fd, &sfs) == 0 &&
@@ -340,7 +340,7 @@ int ks_launch_wait_exec(int sock, struct ks_err *err)
 	return r < 0 ? r : fail_message(&m, err);
 }
 
-int ks_console_send(const char *path, int tty_fd, struct ks_err *err)
+int ks_socket_send_fd(const char *path, const char *what, int fd, struct ks_err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	char name = 0;
@@ -364,20 +364,20 @@ int ks_console_send(const char *path, int tty_fd, struct ks_err *err)
 	} else {
 		dir = open(path, O_PATH | O_CLOEXEC);
 		if (dir < 0)
-			return ks_err_set(err, -errno, "open console socket %s", path);
+			return ks_err_set(err, -errno, "open %s socket %s", what, path);
 		ks_fmt(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", dir);
 	}
 	if (connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return ks_err_set(err, -errno, "connect to console socket %s", path);
+		return ks_err_set(err, -errno, "connect to %s socket %s", what, path);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
 
 	assert(c); /* the buffer above holds one */
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(tty_fd));
-	memcpy(CMSG_DATA(c), &tty_fd, sizeof(tty_fd));
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	if (sendmsg(sock, &mh, MSG_NOSIGNAL) < 0)
-		return ks_err_set(err, -errno, "send the terminal to %s", path);
+		return ks_err_set(err, -errno, "send the descriptor to %s socket %s", what, path);
 	return 0;
 }
 

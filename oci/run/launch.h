@@ -43,8 +43,8 @@ int ks_launch_wait_exec(int sock, struct ks_err *err);
 /* Ends a child of a failed launch and reaps it. */
 void ks_launch_abort(struct ks_launched *l);
 
-/* Hands the terminal's master to whoever listens at the path: the name, and the descriptor. */
-int ks_console_send(const char *path, int tty_fd, struct ks_err *err);
+/* Hands a descriptor to whoever listens at the path; @what is "console" or "pidfd". */
+int ks_socket_send_fd(const char *path, const char *what, int fd, struct ks_err *err);
 
 /* Writes the pid, in one write, so that a reader sees all of it. */
 int ks_pid_file_write(const char *path, pid_t pid, struct ks_err *err);

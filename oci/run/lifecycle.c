@@ -21,36 +21,6 @@
 #define KILL_MS	  10000
 #define CGROUP_MS 5000
 
-/* An open container: directory, lock and record. */
-struct opened {
-	struct ks_arena arena;
-	int dir_fd, lock_fd;
-	struct ks_container c;
-	enum ks_status status;
-	bool no_record;
-};
-
-static void opened_done(struct opened *o)
-{
-	o->dir_fd = ks_fd_close(o->dir_fd);
-	o->lock_fd = ks_fd_close(o->lock_fd);
-	ks_arena_done(&o->arena);
-}
-
-static int open_container(int root_fd, const char *id, bool lock, struct opened *o,
-			  struct ks_err *err)
-{
-	*o = (struct opened){ .dir_fd = -EBADF, .lock_fd = -EBADF };
-	int r = ks_state_open(root_fd, id, &o->dir_fd, lock ? &o->lock_fd : NULL, err);
-
-	if (r < 0)
-		return r;
-	r = ks_state_load(&o->arena, o->dir_fd, &o->c, err);
-	o->no_record = r == KS_STATE_ABSENT;
-	o->status = r == 0 ? ks_state_status(o->dir_fd, &o->c) : KS_STATUS_CREATING;
-	return r < 0 ? r : 0;
-}
-
 int ks_container_spec(struct ks_arena *a, int root_fd, const char *id, struct ks_spec *ret,
 		      struct ks_err *err)
 {
@@ -78,17 +48,6 @@ int ks_container_process(struct ks_arena *a, int root_fd, const char *id,
 	return ks_spec_parse_process(a, text, len, "process.json", ret, err);
 }
 
-/* The pidfd of init, after which the pid cannot be anybody else's. */
-static int open_init(const struct opened *o, int *ret, struct ks_err *err)
-{
-	ks_auto_fd int fd = ks_sys_pidfd_open((pid_t)o->c.pid.v);
-
-	if (fd < 0 || !ks_process_alive((pid_t)o->c.pid.v, o->c.start_time.v))
-		return ks_err_kind(err, KS_ERR_STATE, "container not running");
-	*ret = KS_TAKE_FD(fd);
-	return 0;
-}
-
 static int connect_start(int dir_fd, int *ret, struct ks_err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -109,10 +68,10 @@ static int connect_start(int dir_fd, int *ret, struct ks_err *err)
 
 int ks_container_start(int root_fd, const char *id, struct ks_err *err)
 {
-	struct opened o;
+	struct ks_opened o;
 	ks_auto_fd int sock = -EBADF;
 	ks_auto_fd int pidfd = -EBADF;
-	int r = open_container(root_fd, id, true, &o, err);
+	int r = ks_opened_open(root_fd, id, true, &o, err);
 
 	if (r == 0 && o.status != KS_STATUS_CREATED)
 		r = ks_err_kind(err, KS_ERR_STATE, "cannot start container \"%s\": it is %s", id,
@@ -137,24 +96,18 @@ int ks_container_start(int root_fd, const char *id, struct ks_err *err)
 	if (r == 0)
 		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING,
 				      err);
-	if (r < 0 && o.c.poststart && sock >= 0 && open_init(&o, &pidfd, NULL) == 0)
+	if (r < 0 && o.c.poststart && sock >= 0 && ks_opened_init(&o, &pidfd, NULL) == 0)
 		ks_sys_pidfd_send_signal(pidfd, SIGKILL); /* fatal since runtime-spec 1.3 */
-	opened_done(&o);
+	ks_opened_done(&o);
 	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
 }
 
-static int cgroup_of(struct opened *o, struct ks_cgroup *ret, struct ks_err *err)
-{
-	ret->path = o->c.cgroup_path;
-	return ks_cgroup_detect(&o->arena, &ret->host, err);
-}
-
-static int signal_all(struct opened *o, int sig, struct ks_err *err)
+static int signal_all(struct ks_opened *o, int sig, struct ks_err *err)
 {
 	struct ks_cgroup cg;
 	pid_t *pids;
 	size_t n;
-	int r = cgroup_of(o, &cg, err);
+	int r = ks_opened_cgroup(o, &cg, err);
 
 	if (r == 0 && sig == SIGKILL)
 		return ks_cgroup_kill(&cg, err);
@@ -168,24 +121,30 @@ static int signal_all(struct opened *o, int sig, struct ks_err *err)
 
 int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_err *err)
 {
-	struct opened o;
+	struct ks_opened o;
 	ks_auto_fd int pidfd = -EBADF;
-	int r = open_container(root_fd, id, false, &o, err);
+	int r = ks_opened_open(root_fd, id, false, &o, err);
 
 	if (r == 0 && all)
 		r = signal_all(&o, sig, err);
 	else if (r == 0 && (o.status == KS_STATUS_STOPPED || o.status == KS_STATUS_CREATING))
 		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
 	else if (r == 0)
-		r = open_init(&o, &pidfd, err);
+		r = ks_opened_init(&o, &pidfd, err);
 	if (r == 0 && !all && ks_sys_pidfd_send_signal(pidfd, sig) < 0)
 		r = errno == ESRCH ? ks_err_kind(err, KS_ERR_STATE, "container not running") :
 				     ks_err_set(err, -errno, "signal container \"%s\"", id);
-	opened_done(&o);
+	/* What is frozen on v1 does not die before it is thawed. */
+	struct ks_cgroup cg;
+
+	if (r == 0 && sig == SIGKILL && o.status == KS_STATUS_PAUSED &&
+	    ks_opened_cgroup(&o, &cg, NULL) == 0)
+		ks_cgroup_thaw(&cg);
+	ks_opened_done(&o);
 	return r;
 }
 
-static int wait_end(int pidfd, const struct opened *o, struct ks_err *err)
+static int wait_end(int pidfd, const struct ks_opened *o, struct ks_err *err)
 {
 	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
 	int r;
@@ -205,26 +164,13 @@ static int wait_end(int pidfd, const struct opened *o, struct ks_err *err)
 	return 0;
 }
 
-/* A process in a frozen v1 cgroup does not die. */
-static void thaw(const struct ks_cgroup *cg)
-{
-	char path[PATH_MAX];
-
-	if (ks_cgroup_dir(cg, "freezer", path) < 0)
-		return;
-	size_t n = strlen(path);
-
-	ks_fmt(path + n, sizeof(path) - n, "/freezer.state");
-	(void)ks_file_write_at(AT_FDCWD, path, "THAWED");
-}
-
 /* SIGKILL, then wait: storage must not be taken away from under a living process. */
-static int stop(struct opened *o, const struct ks_cgroup *cg, struct ks_err *err)
+static int stop(struct ks_opened *o, const struct ks_cgroup *cg, struct ks_err *err)
 {
 	ks_auto_fd int pidfd = -EBADF;
 	int r = 0;
 
-	if (open_init(o, &pidfd, NULL) == 0)
+	if (ks_opened_init(o, &pidfd, NULL) == 0)
 		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
 	/*
 	 * With a pid namespace of its own all processes end with the first one. Who else is in the
@@ -233,7 +179,7 @@ static int stop(struct opened *o, const struct ks_cgroup *cg, struct ks_err *err
 	if (o->c.cgroup_made && !o->c.own_pidns)
 		r = ks_cgroup_kill(cg, err);
 	else
-		thaw(cg);
+		ks_cgroup_thaw(cg); /* a process in a frozen v1 cgroup does not die */
 	return r < 0 || pidfd < 0 ? r : wait_end(pidfd, o, err);
 }
 
@@ -248,14 +194,14 @@ static int destroy_cgroup(const struct ks_container *c, const struct ks_cgroup *
 	return r == -EBUSY && c->own_pidns && ks_cgroup_populated(cg) ? 0 : r;
 }
 
-static int delete_opened(struct opened *o, int root_fd, const char *id,
+static int delete_opened(struct ks_opened *o, int root_fd, const char *id,
 			 const struct ks_storage *storage, struct ks_err *err)
 {
 	struct ks_cgroup cg;
 	struct ks_spec s = { 0 };
 	bool has_spec = o->c.poststop &&
 			ks_spec_load(&o->arena, o->dir_fd, "config.json", &s, NULL) == 0;
-	int r = cgroup_of(o, &cg, err);
+	int r = ks_opened_cgroup(o, &cg, err);
 
 	if (r == 0)
 		r = stop(o, &cg, err);
@@ -282,8 +228,8 @@ static int delete_opened(struct opened *o, int root_fd, const char *id,
 int ks_container_delete(int root_fd, const char *id, bool force, const struct ks_storage *storage,
 			struct ks_err *err)
 {
-	struct opened o;
-	int r = open_container(root_fd, id, true, &o, err);
+	struct ks_opened o;
+	int r = ks_opened_open(root_fd, id, true, &o, err);
 
 	if (r == 0 && o.no_record) {
 		/* A create that died before its record had made nothing else. */
@@ -298,6 +244,6 @@ int ks_container_delete(int root_fd, const char *id, bool force, const struct ks
 		if (r < 0)
 			r = ks_err_prefix(err, r, "delete container \"%s\"", id);
 	}
-	opened_done(&o);
+	ks_opened_done(&o);
 	return r;
 }

@@ -1,7 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+/* What the verbs on an existing container share. */
+#include <kshim/cgroup.h>
 #include <kshim/run.h>
 
 /* Runs hooks in the host's namespaces with the container's state as their input. */
 int ks_hooks_run_list(const struct ks_list *list, const char *kind, const struct ks_container *c,
 		      enum ks_status status, struct ks_err *err);
+
+/* An open container: directory, lock and record. */
+struct ks_opened {
+	struct ks_arena arena;
+	int dir_fd, lock_fd;
+	struct ks_container c;
+	enum ks_status status;
+	bool no_record;
+};
+
+/* Opens it; ks_opened_done() is due also after a failure. */
+int ks_opened_open(int root_fd, const char *id, bool lock, struct ks_opened *o, struct ks_err *err);
+void ks_opened_done(struct ks_opened *o);
+
+/* The pidfd of init, after which the pid cannot be anybody else's. */
+int ks_opened_init(const struct ks_opened *o, int *ret, struct ks_err *err);
+
+/* Its cgroup; in the arena of @o. */
+int ks_opened_cgroup(struct ks_opened *o, struct ks_cgroup *ret, struct ks_err *err);

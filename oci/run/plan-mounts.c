@@ -41,6 +41,9 @@ static int plan_bind(const struct ks_create *c, const struct ks_spec_mount *sm,
 		r = ks_mount_set(m->fd, m->opts.attr_set, m->opts.attr_clr, false, err);
 	if (r == 0)
 		r = ks_mount_set(m->fd, m->opts.rec_set, m->opts.rec_clr, true, err);
+	if (r == 0 && m->idmap_fd >= 0)
+		r = ks_mount_idmap(m->fd, m->idmap_fd, m->opts.idmap_rec, err);
+	m->idmap_fd = ks_fd_close(m->idmap_fd);
 	if (r == 0 && m->opts.fs.n)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "mount on %s: a bind mount takes no option \"%s\"",
@@ -84,13 +87,28 @@ static int plan_cgroup_v1(struct ks_arena *a, const struct ks_cgroup *cg, struct
 	return 0;
 }
 
-static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struct ks_spec_mount *sm,
-		      const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err)
+/* Mappings of its own, or "idmap" alone: those of the container. */
+static int plan_mapping(struct ks_arena *a, const struct ks_spec *s, const struct ks_spec_mount *sm,
+			struct ks_plan_mount *m, struct ks_err *err)
+{
+	bool own = sm->uid_mappings.n || sm->gid_mappings.n;
+
+	if (!own && !m->opts.idmap)
+		return 0;
+	return ks_plan_idmap(a, own ? &sm->uid_mappings : &s->lnx.uid_mappings,
+			     own ? &sm->gid_mappings : &s->lnx.gid_mappings, &m->idmap_fd, err);
+}
+
+static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
+		      const struct ks_spec_mount *sm, const struct ks_cgroup *cg, struct ks_plan *p,
+		      struct ks_err *err)
 {
 	struct ks_plan_mount *m = &p->mounts[p->n_mounts];
 	char target[PATH_MAX];
 
-	*m = (struct ks_plan_mount){ .fd = -EBADF, .source = sm->source, .type = sm->type };
+	*m = (struct ks_plan_mount){
+		.fd = -EBADF, .idmap_fd = -EBADF, .source = sm->source, .type = sm->type
+	};
 	if (ks_path_clean(sm->destination, target, sizeof(target)) < 0)
 		return ks_err_set(err, -ENAMETOOLONG, "mounts: destination");
 	if (ks_streq(target, "/"))
@@ -101,11 +119,14 @@ static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struc
 	p->n_mounts++;
 	int r = ks_mount_parse_options(a, &sm->options, &m->opts, err);
 
+	if (r == 0)
+		r = plan_mapping(a, s, sm, m, err);
 	if (r < 0)
 		return ks_err_prefix(err, r, "mount on %s", m->target);
-	if (m->opts.copy_up)
-		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
-				   "mount on %s: option \"tmpcopyup\" is not supported", m->target);
+	if (m->opts.remount) {
+		m->kind = KS_PLAN_REMOUNT;
+		return 0;
+	}
 	if (m->opts.bind || ks_streq(sm->type ? sm->type : "", "bind")) {
 		if (ks_streq(m->target, "/dev"))
 			p->make_dev = false;
@@ -113,12 +134,27 @@ static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struc
 		return r < 0 ? ks_err_prefix(err, r, "mount on %s", m->target) : 0;
 	}
 	m->kind = KS_PLAN_NEW;
+	/* Only these take a context; runc labels the same. */
+	if (!ks_str_empty(s->lnx.mount_label) &&
+	    (ks_streq(m->type, "tmpfs") || ks_streq(m->type, "mqueue") ||
+	     ks_streq(m->type, "devpts"))) {
+		const char *context = ks_arena_printf(a, "context=%s", s->lnx.mount_label);
+
+		if (!context || ks_strv_append(a, &m->opts.fs, context) < 0)
+			return ks_err_oom(err);
+	}
+	for (size_t i = 0; i < m->opts.super.n; i++)
+		if (ks_strv_append(a, &m->opts.fs, m->opts.super.v[i]) < 0)
+			return ks_err_oom(err);
 	if (ks_streq(sm->type, "cgroup") && !cg->host.v2) {
 		m->kind = KS_PLAN_CGROUP;
 		return plan_cgroup_v1(a, cg, p, err);
 	}
 	if (ks_streq(sm->type, "cgroup"))
 		m->type = "cgroup2";
+	if (m->opts.copy_up && !ks_streq(m->type, "tmpfs"))
+		return ks_err_kind(err, KS_ERR_INVALID, "mount on %s: tmpcopyup needs a tmpfs",
+				   m->target);
 	return 0;
 }
 
@@ -138,6 +174,7 @@ static int plan_volume(struct ks_arena *a, const struct ks_mount_request *q, str
 		.source = q->name,
 		.type = "volume",
 		.fd = fcntl(q->fd, F_DUPFD_CLOEXEC, 3),
+		.idmap_fd = -EBADF,
 	};
 	if (!m->target || m->fd < 0)
 		return ks_err_oom(err);
@@ -189,11 +226,14 @@ int ks_plan_mounts(struct ks_arena *a, const struct ks_create *c, const struct k
 	if (s->mounts.n > KS_PLAN_MAX_MOUNTS)
 		return ks_err_kind(err, KS_ERR_INVALID, "mounts: more than %d", KS_PLAN_MAX_MOUNTS);
 	p->make_dev = true;
+	if (!ks_str_empty(s->lnx.mount_label) && !ks_has_selinux())
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "linux.mountLabel: SELinux is not enabled on this host");
 	p->mounts = KS_ARENA_NEWV(a, struct ks_plan_mount, s->mounts.n + c->volumes.n + 1);
 	if (!p->mounts)
 		return ks_err_oom(err);
 	for (size_t i = 0; i < s->mounts.n && r == 0; i++)
-		r = plan_mount(a, c, &v[i], cg, p, err);
+		r = plan_mount(a, c, s, &v[i], cg, p, err);
 	/* Volumes come last, over what the image or the caller has put there. */
 	for (size_t i = 0; i < c->volumes.n && r == 0; i++)
 		r = plan_volume(a, &c->volumes.v[i], p, err);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <kshim/fd.h>
 
 #include "plan.h"
 
@@ -42,6 +46,37 @@ static int plan_rlimits(struct ks_arena *a, const struct ks_spec_process *sp,
 	return 0;
 }
 
+/* "Y" in the module's parameter file; a host without the module has no such file. */
+static bool has_apparmor(void)
+{
+	char c = 'N';
+	ks_auto_fd int fd = open("/sys/module/apparmor/parameters/enabled", O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && read(fd, &c, 1) == 1 && c == 'Y';
+}
+
+bool ks_has_selinux(void)
+{
+	return access("/sys/fs/selinux/enforce", F_OK) == 0;
+}
+
+/* A label that is asked for and not applied would leave a container less confined than meant. */
+static int plan_labels(const struct ks_spec_process *sp, struct ks_plan_process *p,
+		       struct ks_err *err)
+{
+	p->apparmor = ks_str_empty(sp->apparmor_profile) ? NULL : sp->apparmor_profile;
+	p->selinux = ks_str_empty(sp->selinux_label) ? NULL : sp->selinux_label;
+	if (p->apparmor && !has_apparmor())
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "process.apparmorProfile: AppArmor is not enabled on this host");
+	if (p->apparmor && strlen(p->apparmor) > 400)
+		return ks_err_kind(err, KS_ERR_INVALID, "process.apparmorProfile: is too long");
+	if (p->selinux && !ks_has_selinux())
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "process.selinuxLabel: SELinux is not enabled on this host");
+	return 0;
+}
+
 int ks_plan_process(struct ks_arena *a, const struct ks_spec_process *sp, bool new_userns,
 		    struct ks_strv *warnings, struct ks_plan_process *p, struct ks_err *err)
 {
@@ -58,7 +93,12 @@ int ks_plan_process(struct ks_arena *a, const struct ks_spec_process *sp, bool n
 		return ks_err_kind(err, KS_ERR_INVALID, "process.consoleSize: is out of range");
 	p->rows = (unsigned short)sp->console_size.height;
 	p->cols = (unsigned short)sp->console_size.width;
-	int r = plan_env(a, sp, p, err);
+	int r = plan_labels(sp, p, err);
+
+	if (r == 0)
+		r = plan_env(a, sp, p, err);
+	if (r == 0)
+		r = ks_plan_tuning(a, sp, &p->tuning, err);
 
 	if (r == 0)
 		r = plan_rlimits(a, sp, p, err);

@@ -33,8 +33,10 @@ void ks_plan_done(struct ks_plan *p)
 {
 	for (size_t i = 0; i < KS_NS_COUNT; i++)
 		p->join_fd[i] = ks_fd_close(p->join_fd[i]);
-	for (size_t i = 0; i < p->n_mounts; i++)
+	for (size_t i = 0; i < p->n_mounts; i++) {
 		p->mounts[i].fd = ks_fd_close(p->mounts[i].fd);
+		p->mounts[i].idmap_fd = ks_fd_close(p->mounts[i].idmap_fd);
+	}
 	for (size_t i = 0; i < p->n_cgroups; i++)
 		p->cgroups[i].fd = ks_fd_close(p->cgroups[i].fd);
 	for (size_t i = 0; i < p->n_devices; i++)
@@ -100,6 +102,8 @@ static int plan_namespaces(const struct ks_spec *s, struct ks_plan *p, struct ks
 		if (ks_str_empty(v[i].path)) {
 			if (type == KS_NS_CGROUP)
 				p->new_cgroupns = true;
+			else if (type == KS_NS_TIME)
+				p->new_timens = true;
 			else
 				p->clone_flags |= ks_ns_flag(type);
 			continue;
@@ -116,8 +120,8 @@ static int plan_namespaces(const struct ks_spec *s, struct ks_plan *p, struct ks
 	return 0;
 }
 
-static int plan_map(struct ks_arena *a, const struct ks_list *maps, const char **ret,
-		    struct ks_err *err)
+int ks_plan_map(struct ks_arena *a, const struct ks_list *maps, const char **ret,
+		struct ks_err *err)
 {
 	const struct ks_spec_idmap *v = maps->v;
 	const char *text = "";
@@ -131,6 +135,25 @@ static int plan_map(struct ks_arena *a, const struct ks_list *maps, const char *
 	if (strlen(text) >= 4095)
 		return ks_err_kind(err, KS_ERR_INVALID, "linux.uidMappings: too many mappings");
 	*ret = text;
+	return 0;
+}
+
+static int plan_time(struct ks_arena *a, const struct ks_spec *s, struct ks_plan *p,
+		     struct ks_err *err)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < s->lnx.n_time_offsets && text; i++)
+		text = ks_arena_printf(a, "%s%s %lld %llu\n", text, s->lnx.time_offsets[i].clock,
+				       (long long)s->lnx.time_offsets[i].secs.v,
+				       (unsigned long long)s->lnx.time_offsets[i].nanosecs.v);
+	if (!text)
+		return ks_err_oom(err);
+	if (*text && !p->new_timens)
+		return ks_err_kind(
+			err, KS_ERR_INVALID,
+			"linux.timeOffsets: a time namespace that is joined has its own");
+	p->time_offsets = *text ? text : NULL;
 	return 0;
 }
 
@@ -270,9 +293,11 @@ int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const 
 	int r = plan_namespaces(s, p, err);
 
 	if (r == 0 && p->clone_flags & CLONE_NEWUSER)
-		r = plan_map(a, &s->lnx.uid_mappings, &p->uid_map, err);
+		r = ks_plan_map(a, &s->lnx.uid_mappings, &p->uid_map, err);
 	if (r == 0 && p->clone_flags & CLONE_NEWUSER)
-		r = plan_map(a, &s->lnx.gid_mappings, &p->gid_map, err);
+		r = ks_plan_map(a, &s->lnx.gid_mappings, &p->gid_map, err);
+	if (r == 0)
+		r = plan_time(a, s, p, err);
 	if (r == 0)
 		r = plan_propagation(s, p, err);
 	if (r == 0)
@@ -294,6 +319,7 @@ int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const 
 	p->runtime_hooks = s->hooks.prestart.n || s->hooks.create_runtime.n ||
 			   s->hooks.create_container.n || s->hooks.start_container.n;
 	p->root_readonly = s->root.readonly;
+	p->no_pivot = c->no_pivot;
 	p->masked = &s->lnx.masked_paths;
 	p->readonly = &s->lnx.readonly_paths;
 	p->sysctl = &s->lnx.sysctl;

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include <kshim/cgroup.h>
+#include <kshim/compat.h>
 #include <kshim/mount.h>
 #include <kshim/run.h>
 #include <kshim/spec.h>
@@ -17,10 +18,11 @@
 #define KS_PLAN_MAX_MOUNTS 4096 /* Linux allows 100000 in a namespace */
 
 enum ks_plan_mount_kind {
-	KS_PLAN_BIND,	/* fd is a detached clone */
-	KS_PLAN_NEW,	/* a new file system of .type */
-	KS_PLAN_CGROUP, /* what the host has, below .cgroups */
-	KS_PLAN_VOLUME, /* fd is a detached mount that volumes made; checked after */
+	KS_PLAN_BIND,	 /* fd is a detached clone */
+	KS_PLAN_NEW,	 /* a new file system of .type */
+	KS_PLAN_CGROUP,	 /* what the host has, below .cgroups */
+	KS_PLAN_REMOUNT, /* other attributes for what is mounted there */
+	KS_PLAN_VOLUME,	 /* fd is a detached mount that volumes made; checked after */
 };
 
 struct ks_plan_mount {
@@ -29,6 +31,7 @@ struct ks_plan_mount {
 	const char *source, *type;
 	struct ks_mount_opts opts;
 	int fd;		   /* owned */
+	int idmap_fd;	   /* of a new file system: user namespace of its mapping; owned */
 	bool is_file;	   /* the target is to be a file */
 	uint64_t dev, ino; /* of a volume: what must stand at the target */
 };
@@ -70,6 +73,24 @@ struct ks_plan_caps {
 	bool set;
 };
 
+#define KS_PLAN_MAX_CPUS 8192 /* Linux' own limit */
+
+/* A set of CPUs or memory nodes, as the system calls take it; size 0: none is given. */
+struct ks_plan_set {
+	unsigned long bits[KS_PLAN_MAX_CPUS / (8 * sizeof(unsigned long))];
+	size_t size; /* bytes */
+};
+
+/* How the process is to be scheduled; each part only when it is given. */
+struct ks_plan_tuning {
+	bool has_scheduler, has_io_priority, has_memory_policy, has_personality;
+	struct ks_sched_attr scheduler;
+	int io_priority; /* class and priority, as ioprio_set(2) takes it */
+	int memory_mode; /* with flags */
+	unsigned long personality;
+	struct ks_plan_set *memory_nodes, *initial_cpus, *final_cpus; /* or NULL */
+};
+
 struct ks_plan_process {
 	char **args;
 	char **env; /* with one NULL slot to spare behind the last, for HOME */
@@ -93,11 +114,15 @@ struct ks_plan_process {
 	const char *seccomp_name; /* of the program among the compiled ones, or NULL */
 	unsigned int preserve_fds;
 	const char *keyring; /* NULL: keep the caller's session keyring */
+	struct ks_plan_tuning tuning;
+	const char *apparmor, *selinux; /* label of the program, or NULL */
 };
 
 struct ks_plan {
 	uint64_t clone_flags;	  /* CLONE_NEW*, but for the cgroup namespace */
 	bool new_cgroupns;	  /* unshared when the cgroup is joined */
+	bool new_timens;	  /* its offsets are set before it is entered */
+	const char *time_offsets; /* text for /proc/self/timens_offsets, or NULL */
 	int join_fd[KS_NS_COUNT]; /* owned, or -EBADF */
 	int init_pidfd;		  /* exec: join all its namespaces; owned, or -EBADF */
 	uint64_t init_ns_flags;	  /* exec: those that differ from ours */
@@ -106,6 +131,7 @@ struct ks_plan {
 
 	int rootfs_fd; /* detached tree; owned; -EBADF for exec */
 	bool root_readonly;
+	bool no_pivot; /* chroot(2) instead of pivot_root(2) */
 	uint64_t root_propagation;
 	bool root_propagation_rec;
 	struct ks_plan_mount *mounts;
@@ -147,6 +173,18 @@ int ks_plan_devices(struct ks_arena *a, const struct ks_spec *s, struct ks_plan 
 		    struct ks_err *err);
 int ks_plan_process(struct ks_arena *a, const struct ks_spec_process *sp, bool new_userns,
 		    struct ks_strv *warnings, struct ks_plan_process *p, struct ks_err *err);
+/* Whether labels of SELinux mean something on this host. */
+bool ks_has_selinux(void);
+/* The text of uid_map or gid_map. */
+int ks_plan_map(struct ks_arena *a, const struct ks_list *maps, const char **ret,
+		struct ks_err *err);
+/* idmap.c: a user namespace with these mappings; *ret_fd owned by the caller. */
+int ks_plan_idmap(struct ks_arena *a, const struct ks_list *uids, const struct ks_list *gids,
+		  int *ret_fd, struct ks_err *err);
+int ks_plan_tuning(struct ks_arena *a, const struct ks_spec_process *sp, struct ks_plan_tuning *ret,
+		   struct ks_err *err);
+int ks_plan_memory_policy(struct ks_arena *a, const struct ks_spec_memory_policy *mp,
+			  struct ks_plan_tuning *ret, struct ks_err *err);
 int ks_plan_hooks(struct ks_arena *a, const struct ks_list *hooks, struct ks_plan_hooks *ret,
 		  struct ks_err *err);
 void ks_plan_empty(struct ks_plan *p);

@@ -19,6 +19,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <kshim/compat.h>
 #include <kshim/fd.h>
 #include <kshim/sha256.h>
 
@@ -270,18 +271,18 @@ static int compile(struct ks_json_ctx *ctx, const struct profile *p, char **ret,
 	return r;
 }
 
+static const struct ks_json_name flag_names[] = {
+	{ "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
+	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
+	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+	{ NULL, 0 },
+};
+
 static int read_flags(struct ks_json_ctx *ctx, const struct ks_strv *flags, unsigned int *ret)
 {
-	static const struct ks_json_name names[] = {
-		{ "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
-		{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
-		{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
-		{ NULL, 0 },
-	};
-
 	*ret = 0;
 	for (size_t i = 0; i < flags->n; i++) {
-		const struct ks_json_name *n = names;
+		const struct ks_json_name *n = flag_names;
 
 		while (n->name && !ks_streq(n->name, flags->v[i]))
 			n++;
@@ -399,4 +400,58 @@ int ks_seccomp_plan(struct ks_arena *a, const struct ks_spec *s, int runtime_fd,
 	set_program(ret, prog, len);
 	ret->seccomp_name = ks_arena_strdup(a, name);
 	return ret->seccomp_name ? 0 : ks_err_oom(err);
+}
+
+static void put_names(struct ks_json_out *o, const char *key, const struct ks_json_name *n)
+{
+	ks_json_open(o, key, '[');
+	for (; n->name; n++)
+		ks_json_put_str(o, NULL, n->name);
+	ks_json_close(o, ']');
+}
+
+/* The names that the spec has; those that this library knows are the ones that are recognized. */
+static void put_architectures(struct ks_json_out *o)
+{
+	static const char *const names[] = {
+		"aarch64",   "arm",    "loongarch64", "m68k",	     "mips",   "mips64",
+		"mips64n32", "mipsel", "mipsel64",    "mipsel64n32", "parisc", "parisc64",
+		"ppc",	     "ppc64",  "ppc64le",     "riscv64",     "s390",   "s390x",
+		"sheb",	     "sh",     "x32",	      "x86",	     "x86_64",
+	};
+	char name[32];
+
+	ks_json_open(o, "archs", '[');
+	for (size_t i = 0; i < KS_ARRAY_LEN(names); i++) {
+		size_t n = ks_fmt(name, sizeof(name), "SCMP_ARCH_%s", names[i]);
+
+		for (size_t k = 0; k < n; k++)
+			name[k] = (char)toupper((unsigned char)name[k]);
+		if (seccomp_arch_resolve_name(names[i]))
+			ks_json_put_str(o, NULL, name);
+	}
+	ks_json_close(o, ']');
+}
+
+/* Whether the kernel takes a flag: it looks at the flags before it reads the program. */
+static bool kernel_takes(int flag)
+{
+	return ks_sys_seccomp(SECCOMP_SET_MODE_FILTER, (unsigned int)flag, NULL) < 0 &&
+	       errno == EFAULT;
+}
+
+void ks_seccomp_write_features(struct ks_json_out *o)
+{
+	ks_json_open(o, "seccomp", '{');
+	ks_json_put_bool(o, "enabled", true);
+	put_names(o, "actions", actions);
+	put_names(o, "operators", ops);
+	put_architectures(o);
+	put_names(o, "knownFlags", flag_names);
+	ks_json_open(o, "supportedFlags", '[');
+	for (const struct ks_json_name *n = flag_names; n->name; n++)
+		if (kernel_takes(n->value))
+			ks_json_put_str(o, NULL, n->name);
+	ks_json_close(o, ']');
+	ks_json_close(o, '}');
 }

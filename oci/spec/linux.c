@@ -3,21 +3,24 @@
  * The "linux" object. What is refused here is known to the spec and not yet
  * acted on; a container must not start with less than it asked for.
  */
+#include <linux/mempolicy.h>
+#include <sys/personality.h>
+
 #include "tables.h"
 
-static const struct ks_json_name ns_names[] = {
-	{ "user", KS_NS_USER },	    { "pid", KS_NS_PID }, { "network", KS_NS_NETWORK },
-	{ "ipc", KS_NS_IPC },	    { "uts", KS_NS_UTS }, { "mount", KS_NS_MOUNT },
-	{ "cgroup", KS_NS_CGROUP }, { NULL, 0 },
+const struct ks_json_name ks_ns_names[] = {
+	{ "user", KS_NS_USER },	    { "pid", KS_NS_PID },   { "network", KS_NS_NETWORK },
+	{ "ipc", KS_NS_IPC },	    { "uts", KS_NS_UTS },   { "mount", KS_NS_MOUNT },
+	{ "cgroup", KS_NS_CGROUP }, { "time", KS_NS_TIME }, { NULL, 0 },
 };
 
 static const struct ks_json_field namespace_fields[] = {
-	KS_ENUM(struct ks_spec_namespace, type, "type", KS_FIELD_REQUIRED, ns_names),
+	KS_ENUM(struct ks_spec_namespace, type, "type", KS_FIELD_REQUIRED, ks_ns_names),
 	KS_STR(struct ks_spec_namespace, path, "path", 0),
 	KS_END,
 };
 
-static const struct ks_json_field idmap_fields[] = {
+const struct ks_json_field ks_idmap_fields[] = {
 	KS_U32(struct ks_spec_idmap, container_id, "containerID", KS_FIELD_REQUIRED),
 	KS_U32(struct ks_spec_idmap, host_id, "hostID", KS_FIELD_REQUIRED),
 	KS_U32(struct ks_spec_idmap, size, "size", KS_FIELD_REQUIRED),
@@ -35,64 +38,46 @@ static const struct ks_json_field device_fields[] = {
 	KS_END,
 };
 
-static const struct ks_json_field device_rule_fields[] = {
-	KS_BOOL(struct ks_spec_device_rule, allow, "allow"),
-	KS_STR(struct ks_spec_device_rule, type, "type", 0),
-	KS_I64(struct ks_spec_device_rule, major, "major"),
-	KS_I64(struct ks_spec_device_rule, minor, "minor"),
-	KS_STR(struct ks_spec_device_rule, access, "access", 0),
+static const struct ks_json_name domains[] = {
+	{ "LINUX", PER_LINUX },
+	{ "LINUX32", PER_LINUX32 },
+	{ NULL, 0 },
+};
+
+static const struct ks_json_field personality_fields[] = {
+	KS_ENUM(struct ks_spec_personality, domain, "domain", KS_FIELD_REQUIRED, domains),
+	KS_STRV(struct ks_spec_personality, flags, "flags", 0),
 	KS_END,
 };
 
-static const struct ks_json_field memory_fields[] = {
-	KS_I64(struct ks_spec_memory, limit, "limit"),
-	KS_I64(struct ks_spec_memory, reservation, "reservation"),
-	KS_I64(struct ks_spec_memory, swap, "swap"),
-	KS_REFUSE("swappiness"),
-	KS_REFUSE("disableOOMKiller"),
-	KS_REFUSE("useHierarchy"),
-	KS_REFUSE("checkBeforeUpdate"),
-	/* kernel and kernelTCP are without effect by the spec itself. */
+const struct ks_json_name ks_memory_modes[] = {
+	{ "MPOL_DEFAULT", MPOL_DEFAULT },
+	{ "MPOL_BIND", MPOL_BIND },
+	{ "MPOL_INTERLEAVE", MPOL_INTERLEAVE },
+	{ "MPOL_WEIGHTED_INTERLEAVE", 6 }, /* Linux 6.9; not in older headers */
+	{ "MPOL_PREFERRED", MPOL_PREFERRED },
+	{ "MPOL_PREFERRED_MANY", 5 }, /* Linux 5.15 */
+	{ "MPOL_LOCAL", MPOL_LOCAL },
+	{ NULL, 0 },
+};
+
+const struct ks_json_name ks_memory_flags[] = {
+	{ "MPOL_F_NUMA_BALANCING", 1 << 13 }, /* Linux 5.12 */
+	{ "MPOL_F_RELATIVE_NODES", MPOL_F_RELATIVE_NODES },
+	{ "MPOL_F_STATIC_NODES", MPOL_F_STATIC_NODES },
+	{ NULL, 0 },
+};
+
+static const struct ks_json_field memory_policy_fields[] = {
+	KS_ENUM(struct ks_spec_memory_policy, mode, "mode", KS_FIELD_REQUIRED, ks_memory_modes),
+	KS_STR(struct ks_spec_memory_policy, nodes, "nodes", 0),
+	KS_STRV(struct ks_spec_memory_policy, flag_names, "flags", 0),
 	KS_END,
 };
 
-static const struct ks_json_field cpu_fields[] = {
-	KS_U64(struct ks_spec_cpu, shares, "shares", 0),
-	KS_I64(struct ks_spec_cpu, quota, "quota"),
-	KS_U64(struct ks_spec_cpu, period, "period", 0),
-	KS_STR(struct ks_spec_cpu, cpus, "cpus", 0),
-	KS_STR(struct ks_spec_cpu, mems, "mems", 0),
-	KS_REFUSE("burst"),
-	KS_REFUSE("idle"),
-	KS_REFUSE("realtimeRuntime"),
-	KS_REFUSE("realtimePeriod"),
-	KS_END,
-};
-
-static const struct ks_json_field pids_fields[] = {
-	KS_I64(struct ks_spec_pids, limit, "limit"),
-	KS_END,
-};
-
-static const struct ks_json_field hugepage_fields[] = {
-	KS_STR(struct ks_spec_hugepage_limit, page_size, "pageSize",
-	       KS_FIELD_REQUIRED | KS_FIELD_NONEMPTY),
-	KS_U64(struct ks_spec_hugepage_limit, limit, "limit", KS_FIELD_REQUIRED),
-	KS_END,
-};
-
-static const struct ks_json_field resources_fields[] = {
-	KS_LIST(struct ks_spec_resources, devices, struct ks_spec_device_rule, "devices",
-		device_rule_fields),
-	KS_OBJ(struct ks_spec_resources, memory, "memory", memory_fields),
-	KS_OBJ(struct ks_spec_resources, cpu, "cpu", cpu_fields),
-	KS_OBJ(struct ks_spec_resources, pids, "pids", pids_fields),
-	KS_MAP(struct ks_spec_resources, unified, "unified"),
-	KS_REFUSE("blockIO"),
-	KS_LIST(struct ks_spec_resources, hugepage_limits, struct ks_spec_hugepage_limit,
-		"hugepageLimits", hugepage_fields),
-	KS_REFUSE("network"),
-	KS_REFUSE("rdma"),
+static const struct ks_json_field time_offset_fields[] = {
+	KS_I64(struct ks_spec_time_offset, secs, "secs"),
+	KS_U64(struct ks_spec_time_offset, nanosecs, "nanosecs", 0),
 	KS_END,
 };
 
@@ -100,22 +85,87 @@ const struct ks_json_field ks_linux_fields[] = {
 	KS_LIST(struct ks_spec_linux, namespaces, struct ks_spec_namespace, "namespaces",
 		namespace_fields),
 	KS_LIST(struct ks_spec_linux, uid_mappings, struct ks_spec_idmap, "uidMappings",
-		idmap_fields),
+		ks_idmap_fields),
 	KS_LIST(struct ks_spec_linux, gid_mappings, struct ks_spec_idmap, "gidMappings",
-		idmap_fields),
+		ks_idmap_fields),
 	KS_LIST(struct ks_spec_linux, devices, struct ks_spec_device, "devices", device_fields),
 	KS_STR(struct ks_spec_linux, cgroups_path, "cgroupsPath", 0),
-	KS_OBJ(struct ks_spec_linux, resources, "resources", resources_fields),
+	KS_OBJ(struct ks_spec_linux, resources, "resources", ks_resources_fields),
 	KS_STR(struct ks_spec_linux, rootfs_propagation, "rootfsPropagation", 0),
 	KS_JSON_ANY(struct ks_spec_linux, seccomp, "seccomp", 0),
 	KS_MAP(struct ks_spec_linux, sysctl, "sysctl"),
 	KS_STRV(struct ks_spec_linux, masked_paths, "maskedPaths", 0),
 	KS_STRV(struct ks_spec_linux, readonly_paths, "readonlyPaths", 0),
 	KS_REFUSE("intelRdt"),
-	KS_REFUSE("mountLabel"),
-	KS_REFUSE("personality"),
-	KS_REFUSE("timeOffsets"),
+	KS_STR(struct ks_spec_linux, mount_label, "mountLabel", 0),
+	KS_PTR(struct ks_spec_linux, personality, struct ks_spec_personality, "personality",
+	       personality_fields),
+	KS_JSON_ANY(struct ks_spec_linux, time_offsets_object, "timeOffsets", 0),
 	KS_REFUSE("netDevices"),
-	KS_REFUSE("memoryPolicy"),
+	KS_PTR(struct ks_spec_linux, memory_policy, struct ks_spec_memory_policy, "memoryPolicy",
+	       memory_policy_fields),
 	KS_END,
 };
+
+static int read_time_offsets(struct ks_json_ctx *ctx, struct ks_spec_linux *l)
+{
+	const struct ks_json *o = l->time_offsets_object;
+	size_t old = ks_json_enter(ctx, "timeOffsets", 0);
+
+	if (o->type != KS_JSON_OBJECT)
+		return ks_json_fail(ctx, NULL, "expected object, got %s",
+				    ks_json_type_name(o->type));
+	l->time_offsets = KS_ARENA_NEWV(ctx->arena, struct ks_spec_time_offset, o->count + 1);
+	if (!l->time_offsets)
+		return ks_err_oom(ctx->err);
+	for (const struct ks_json *e = o->first; e; e = e->next) {
+		struct ks_spec_time_offset *t = &l->time_offsets[l->n_time_offsets++];
+		size_t inner = ks_json_enter(ctx, e->key, 0);
+		int r = ks_json_decode(ctx, e, time_offset_fields, t);
+
+		if (r < 0)
+			return r;
+		t->clock = e->key;
+		if (!ks_streq(t->clock, "monotonic") && !ks_streq(t->clock, "boottime"))
+			return ks_json_fail(ctx, NULL, "is no clock of a time namespace");
+		if (t->nanosecs.v > 999999999)
+			return ks_json_fail(ctx, "nanosecs", "%llu is above 999999999",
+					    (unsigned long long)t->nanosecs.v);
+		ks_json_leave(ctx, inner);
+	}
+	ks_json_leave(ctx, old);
+	return 0;
+}
+
+int ks_flags_read(struct ks_json_ctx *ctx, const char *key, const struct ks_strv *names,
+		  const struct ks_json_name *known, uint64_t *ret)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		const struct ks_json_name *n = known;
+
+		while (n->name && !ks_streq(n->name, names->v[i]))
+			n++;
+		if (!n->name)
+			return ks_json_fail(ctx, key, "unknown value \"%.*s\"", 64, names->v[i]);
+		*ret |= (uint64_t)n->value;
+	}
+	return 0;
+}
+
+int ks_linux_check(struct ks_json_ctx *ctx, struct ks_spec_linux *l)
+{
+	uint64_t flags = 0;
+	int r = ks_resources_check(ctx, &l->resources);
+
+	if (r == 0 && l->personality && l->personality->flags.n)
+		return ks_json_fail(ctx, "personality.flags", "unknown value \"%.*s\"", 64,
+				    l->personality->flags.v[0]);
+	if (r == 0 && l->memory_policy)
+		r = ks_flags_read(ctx, "memoryPolicy.flags", &l->memory_policy->flag_names,
+				  ks_memory_flags, &flags);
+	if (r == 0 && l->memory_policy)
+		l->memory_policy->flags = (int)flags;
+	if (r == 0 && l->time_offsets_object)
+		r = read_time_offsets(ctx, l);
+	return r;
+}

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <linux/ioprio.h>
+#include <linux/sched.h>
 #include <sys/resource.h>
 
 #include "tables.h"
@@ -56,6 +58,58 @@ static const struct ks_json_field caps_fields[] = {
 	KS_END,
 };
 
+static const struct ks_json_name io_classes[] = {
+	{ "IOPRIO_CLASS_RT", IOPRIO_CLASS_RT },
+	{ "IOPRIO_CLASS_BE", IOPRIO_CLASS_BE },
+	{ "IOPRIO_CLASS_IDLE", IOPRIO_CLASS_IDLE },
+	{ NULL, 0 },
+};
+
+static const struct ks_json_field io_priority_fields[] = {
+	KS_ENUM(struct ks_spec_io_priority, class, "class", KS_FIELD_REQUIRED, io_classes),
+	KS_I64(struct ks_spec_io_priority, priority, "priority"),
+	KS_END,
+};
+
+static const struct ks_json_name policies[] = {
+	{ "SCHED_OTHER", SCHED_NORMAL },
+	{ "SCHED_FIFO", SCHED_FIFO },
+	{ "SCHED_RR", SCHED_RR },
+	{ "SCHED_BATCH", SCHED_BATCH },
+	{ "SCHED_ISO", 4 }, /* reserved by Linux, which answers EINVAL */
+	{ "SCHED_IDLE", SCHED_IDLE },
+	{ "SCHED_DEADLINE", SCHED_DEADLINE },
+	{ NULL, 0 },
+};
+
+static const struct ks_json_name scheduler_flags[] = {
+	{ "SCHED_FLAG_RESET_ON_FORK", SCHED_FLAG_RESET_ON_FORK },
+	{ "SCHED_FLAG_RECLAIM", SCHED_FLAG_RECLAIM },
+	{ "SCHED_FLAG_DL_OVERRUN", SCHED_FLAG_DL_OVERRUN },
+	{ "SCHED_FLAG_KEEP_POLICY", SCHED_FLAG_KEEP_POLICY },
+	{ "SCHED_FLAG_KEEP_PARAMS", SCHED_FLAG_KEEP_PARAMS },
+	{ "SCHED_FLAG_UTIL_CLAMP_MIN", SCHED_FLAG_UTIL_CLAMP_MIN },
+	{ "SCHED_FLAG_UTIL_CLAMP_MAX", SCHED_FLAG_UTIL_CLAMP_MAX },
+	{ NULL, 0 },
+};
+
+static const struct ks_json_field scheduler_fields[] = {
+	KS_ENUM(struct ks_spec_scheduler, policy, "policy", KS_FIELD_REQUIRED, policies),
+	KS_I64(struct ks_spec_scheduler, nice, "nice"),
+	KS_I64(struct ks_spec_scheduler, priority, "priority"),
+	KS_STRV(struct ks_spec_scheduler, flag_names, "flags", 0),
+	KS_U64(struct ks_spec_scheduler, runtime_ns, "runtime", 0),
+	KS_U64(struct ks_spec_scheduler, deadline_ns, "deadline", 0),
+	KS_U64(struct ks_spec_scheduler, period_ns, "period", 0),
+	KS_END,
+};
+
+static const struct ks_json_field affinity_fields[] = {
+	KS_STR(struct ks_spec_process, exec_affinity.initial, "initial", 0),
+	KS_STR(struct ks_spec_process, exec_affinity.final, "final", 0),
+	KS_END,
+};
+
 const struct ks_json_field ks_process_fields[] = {
 	KS_BOOL(struct ks_spec_process, terminal, "terminal"),
 	/* Objects whose members lie in the process itself: offset 0. */
@@ -68,11 +122,13 @@ const struct ks_json_field ks_process_fields[] = {
 	KS_LIST(struct ks_spec_process, rlimits, struct ks_spec_rlimit, "rlimits", rlimit_fields),
 	KS_BOOL(struct ks_spec_process, no_new_privileges, "noNewPrivileges"),
 	KS_I64(struct ks_spec_process, oom_score_adj, "oomScoreAdj"),
-	KS_REFUSE("apparmorProfile"),
-	KS_REFUSE("selinuxLabel"),
-	KS_REFUSE("ioPriority"),
-	KS_REFUSE("scheduler"),
-	KS_REFUSE("execCPUAffinity"),
+	KS_STR(struct ks_spec_process, apparmor_profile, "apparmorProfile", 0),
+	KS_STR(struct ks_spec_process, selinux_label, "selinuxLabel", 0),
+	KS_PTR(struct ks_spec_process, io_priority, struct ks_spec_io_priority, "ioPriority",
+	       io_priority_fields),
+	KS_PTR(struct ks_spec_process, scheduler, struct ks_spec_scheduler, "scheduler",
+	       scheduler_fields),
+	{ "execCPUAffinity", KS_FIELD_OBJECT, 0, 0, 0, affinity_fields, NULL },
 	KS_END,
 };
 
@@ -125,6 +181,24 @@ static int check_rlimits(struct ks_json_ctx *ctx, const struct ks_spec_process *
 	return 0;
 }
 
+static int check_priorities(struct ks_json_ctx *ctx, const struct ks_spec_process *p)
+{
+	struct ks_spec_scheduler *s = p->scheduler;
+
+	if (p->io_priority && (p->io_priority->priority.v < 0 || p->io_priority->priority.v > 7))
+		return ks_json_fail(ctx, "ioPriority.priority", "%lld is not between 0 and 7",
+				    (long long)p->io_priority->priority.v);
+	if (!s)
+		return 0;
+	if (s->nice.v < -20 || s->nice.v > 19)
+		return ks_json_fail(ctx, "scheduler.nice", "%lld is not between -20 and 19",
+				    (long long)s->nice.v);
+	if (s->priority.v < 0 || s->priority.v > 99)
+		return ks_json_fail(ctx, "scheduler.priority", "%lld is not between 0 and 99",
+				    (long long)s->priority.v);
+	return ks_flags_read(ctx, "scheduler.flags", &s->flag_names, scheduler_flags, &s->flags);
+}
+
 int ks_process_check(struct ks_json_ctx *ctx, struct ks_spec_process *p)
 {
 	if (p->cwd[0] != '/')
@@ -142,6 +216,9 @@ int ks_process_check(struct ks_json_ctx *ctx, struct ks_spec_process *p)
 		return ks_json_fail(ctx, "oomScoreAdj", "%lld is not between -1000 and 1000",
 				    (long long)p->oom_score_adj.v);
 	int r = check_rlimits(ctx, p);
+
+	if (r == 0)
+		r = check_priorities(ctx, p);
 
 	if (r == 0 && p->additional_gids)
 		r = read_gids(ctx, p);

@@ -18,7 +18,7 @@ static const struct {
 	[KS_NS_USER] = { CLONE_NEWUSER, "user" },	[KS_NS_PID] = { CLONE_NEWPID, "pid" },
 	[KS_NS_NETWORK] = { CLONE_NEWNET, "net" },	[KS_NS_IPC] = { CLONE_NEWIPC, "ipc" },
 	[KS_NS_UTS] = { CLONE_NEWUTS, "uts" },		[KS_NS_MOUNT] = { CLONE_NEWNS, "mnt" },
-	[KS_NS_CGROUP] = { CLONE_NEWCGROUP, "cgroup" },
+	[KS_NS_CGROUP] = { CLONE_NEWCGROUP, "cgroup" }, [KS_NS_TIME] = { CLONE_NEWTIME, "time" },
 };
 
 uint64_t ks_ns_flag(enum ks_ns ns)
@@ -43,8 +43,10 @@ static const struct ks_json_field mount_fields[] = {
 	KS_STR(struct ks_spec_mount, type, "type", 0),
 	KS_STR(struct ks_spec_mount, source, "source", 0),
 	KS_STRV(struct ks_spec_mount, options, "options", 0),
-	KS_REFUSE("uidMappings"),
-	KS_REFUSE("gidMappings"),
+	KS_LIST(struct ks_spec_mount, uid_mappings, struct ks_spec_idmap, "uidMappings",
+		ks_idmap_fields),
+	KS_LIST(struct ks_spec_mount, gid_mappings, struct ks_spec_idmap, "gidMappings",
+		ks_idmap_fields),
 	KS_END,
 };
 
@@ -67,6 +69,11 @@ static const struct ks_json_field hooks_fields[] = {
 	HOOKS(poststart, "poststart"),
 	HOOKS(poststop, "poststop"),
 	KS_END,
+};
+
+const char *const ks_spec_hook_names[] = {
+	"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
+	NULL
 };
 
 static const struct ks_json_field spec_fields[] = {
@@ -119,6 +126,8 @@ static int check_namespaces(struct ks_json_ctx *ctx, const struct ks_spec *s)
 		return ks_err_kind(ctx->err, KS_ERR_UNSUPPORTED,
 				   "linux.namespaces: a container without a mount namespace is "
 				   "not supported");
+	if (s->lnx.n_time_offsets && !ks_spec_namespace(s, KS_NS_TIME))
+		return ks_json_fail(ctx, "linux.timeOffsets", "there is no time namespace");
 	if (!ks_str_empty(s->hostname) && !ks_spec_namespace(s, KS_NS_UTS))
 		return ks_json_fail(ctx, "hostname", "needs a uts namespace");
 	if (!ks_str_empty(s->domainname) && !ks_spec_namespace(s, KS_NS_UTS))
@@ -187,6 +196,13 @@ int ks_spec_parse(struct ks_arena *a, const char *text, size_t len, const char *
 		s.process_end = process->end;
 	}
 	r = ks_json_decode(&ctx, root, spec_fields, &s);
+	if (r == 0) {
+		size_t old = ks_json_enter(&ctx, "linux", 0);
+
+		r = ks_linux_check(&ctx, &s.lnx);
+		if (r == 0)
+			ks_json_leave(&ctx, old);
+	}
 	if (r == 0)
 		r = check_namespaces(&ctx, &s);
 	if (r == 0)

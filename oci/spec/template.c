@@ -23,6 +23,15 @@ static const struct template_mount mounts[] = {
 	{ "/sys/fs/cgroup", "cgroup", "cgroup", { "nosuid", "noexec", "nodev", "relatime", "ro" } },
 };
 
+/* What a user without privileges can mount: no new sysfs, no group that is not mapped. */
+static const struct template_mount rootless_mounts[] = {
+	{ "/dev/pts",
+	  "devpts",
+	  "devpts",
+	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620" } },
+	{ "/sys", "none", "/sys", { "rbind", "nosuid", "noexec", "nodev", "ro" } },
+};
+
 static const char *const narrow_caps[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE" };
 static const char *const wide_caps[] = {
 	"CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",	   "CAP_FOWNER",
@@ -99,26 +108,45 @@ static void put_process(const struct ks_spec_template *t, struct ks_json_out *o)
 	ks_json_close(o, '}');
 }
 
-static void put_mounts(struct ks_json_out *o)
+static void put_mount(const struct template_mount *m, struct ks_json_out *o)
+{
+	ks_json_open(o, NULL, '{');
+	ks_json_put_str(o, "destination", m->destination);
+	ks_json_put_str(o, "type", m->type);
+	ks_json_put_str(o, "source", m->source);
+	if (m->options[0])
+		put_list(o, "options", m->options, KS_ARRAY_LEN(m->options));
+	ks_json_close(o, '}');
+}
+
+static void put_mounts(const struct ks_spec_template *t, struct ks_json_out *o)
 {
 	ks_json_open(o, "mounts", '[');
 	for (size_t i = 0; i < KS_ARRAY_LEN(mounts); i++) {
-		ks_json_open(o, NULL, '{');
-		ks_json_put_str(o, "destination", mounts[i].destination);
-		ks_json_put_str(o, "type", mounts[i].type);
-		ks_json_put_str(o, "source", mounts[i].source);
-		if (mounts[i].options[0])
-			put_list(o, "options", mounts[i].options, KS_ARRAY_LEN(mounts[i].options));
-		ks_json_close(o, '}');
+		const struct template_mount *m = &mounts[i];
+
+		for (size_t k = 0; k < KS_ARRAY_LEN(rootless_mounts) && t->rootless; k++)
+			if (ks_streq(rootless_mounts[k].destination, mounts[i].destination))
+				m = &rootless_mounts[k];
+		put_mount(m, o);
 	}
 	ks_json_close(o, ']');
 }
 
-static void put_linux(struct ks_json_out *o)
+static void put_mapping(struct ks_json_out *o, const char *key, uint32_t id)
 {
-	static const char *const ns[] = { "pid", "network", "ipc", "uts", "mount", "cgroup" };
+	ks_json_open(o, key, '[');
+	ks_json_open(o, NULL, '{');
+	ks_json_put_u64(o, "containerID", 0);
+	ks_json_put_u64(o, "hostID", id);
+	ks_json_put_u64(o, "size", 1);
+	ks_json_close(o, '}');
+	ks_json_close(o, ']');
+}
 
-	ks_json_open(o, "linux", '{');
+/* Device rules are the operator's to set; a user without privileges has none. */
+static void put_resources(struct ks_json_out *o)
+{
 	ks_json_open(o, "resources", '{');
 	ks_json_open(o, "devices", '[');
 	ks_json_open(o, NULL, '{');
@@ -127,10 +155,25 @@ static void put_linux(struct ks_json_out *o)
 	ks_json_close(o, '}');
 	ks_json_close(o, ']');
 	ks_json_close(o, '}');
+}
+
+static void put_linux(const struct ks_spec_template *t, struct ks_json_out *o)
+{
+	static const char *const ns[] = { "pid", "network", "ipc", "uts", "mount", "cgroup" };
+	static const char *const rootless_ns[] = { "pid", "ipc", "uts", "mount", "cgroup", "user" };
+	const char *const *v = t->rootless ? rootless_ns : ns;
+
+	ks_json_open(o, "linux", '{');
+	if (t->rootless) {
+		put_mapping(o, "uidMappings", t->map_uid);
+		put_mapping(o, "gidMappings", t->map_gid);
+	} else {
+		put_resources(o);
+	}
 	ks_json_open(o, "namespaces", '[');
 	for (size_t i = 0; i < KS_ARRAY_LEN(ns); i++) {
 		ks_json_open(o, NULL, '{');
-		ks_json_put_str(o, "type", ns[i]);
+		ks_json_put_str(o, "type", v[i]);
 		ks_json_close(o, '}');
 	}
 	ks_json_close(o, ']');
@@ -142,16 +185,16 @@ static void put_linux(struct ks_json_out *o)
 void ks_spec_write_template(const struct ks_spec_template *t, struct ks_json_out *o)
 {
 	ks_json_open(o, NULL, '{');
-	ks_json_put_str(o, "ociVersion", "1.3.0");
+	ks_json_put_str(o, "ociVersion", KS_OCI_VERSION);
 	put_process(t, o);
 	ks_json_open(o, "root", '{');
 	ks_json_put_str(o, "path", t->rootfs ? t->rootfs : "rootfs");
 	ks_json_put_bool(o, "readonly", t->readonly_rootfs);
 	ks_json_close(o, '}');
 	ks_json_put_str(o, "hostname", t->hostname ? t->hostname : "kshim");
-	put_mounts(o);
+	put_mounts(t, o);
 	if (t->annotations.n)
 		ks_json_put_map(o, "annotations", &t->annotations);
-	put_linux(o);
+	put_linux(t, o);
 	ks_json_close(o, '}');
 }

@@ -132,6 +132,8 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err)
 	ks_json_put_str(&o, "rootfs", c->rootfs);
 	ks_json_put_str(&o, "created", c->created);
 	ks_json_put_str(&o, "cgroupPath", c->cgroup_path);
+	if (c->freezer)
+		ks_json_put_str(&o, "freezer", c->freezer);
 	if (c->storage)
 		ks_json_put_str(&o, "storage", c->storage);
 	ks_json_put_str(&o, "bootId", c->boot_id);
@@ -139,6 +141,8 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err)
 	ks_json_put_bool(&o, "cgroupMade", c->cgroup_made);
 	ks_json_put_bool(&o, "ownPidNamespace", c->own_pidns);
 	ks_json_put_bool(&o, "noNewKeyring", c->no_new_keyring);
+	if (c->personality.set)
+		ks_json_put_u64(&o, "personality", c->personality.v);
 	ks_json_put_bool(&o, "poststart", c->poststart);
 	ks_json_put_bool(&o, "poststop", c->poststop);
 	if (c->seccomp) {
@@ -169,6 +173,7 @@ static const struct ks_json_field fields[] = {
 	KS_STR(struct ks_container, rootfs, "rootfs", KS_FIELD_REQUIRED),
 	KS_STR(struct ks_container, created, "created", KS_FIELD_REQUIRED),
 	KS_STR(struct ks_container, cgroup_path, "cgroupPath", KS_FIELD_REQUIRED),
+	KS_STR(struct ks_container, freezer, "freezer", 0),
 	KS_STR(struct ks_container, storage, "storage", 0),
 	KS_STR(struct ks_container, boot_id, "bootId", KS_FIELD_REQUIRED),
 	KS_U32(struct ks_container, owner_uid, "owner", KS_FIELD_REQUIRED),
@@ -179,6 +184,7 @@ static const struct ks_json_field fields[] = {
 	KS_BOOL(struct ks_container, poststop, "poststop"),
 	KS_STR(struct ks_container, seccomp, "seccomp", 0),
 	KS_U32(struct ks_container, seccomp_flags, "seccompFlags", 0),
+	KS_U64(struct ks_container, personality, "personality", 0),
 	KS_U64(struct ks_container, pid, "pid", 0),
 	KS_U64(struct ks_container, start_time, "startTime", 0),
 	KS_MAP(struct ks_container, annotations, "annotations"),
@@ -207,6 +213,16 @@ int ks_state_load(struct ks_arena *a, int dir_fd, struct ks_container *ret, stru
 	return 0;
 }
 
+/* "1" in v2, FREEZING or FROZEN in v1. */
+static bool is_frozen(const char *path)
+{
+	char text[16];
+	ks_auto_fd int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+
+	return n > 0 && (text[0] == '1' || text[0] == 'F');
+}
+
 enum ks_status ks_state_status(int dir_fd, const struct ks_container *c)
 {
 	char boot_id[KS_BOOT_ID_SIZE];
@@ -217,6 +233,8 @@ enum ks_status ks_state_status(int dir_fd, const struct ks_container *c)
 	if (ks_boot_id(boot_id, NULL) < 0 || !ks_streq(boot_id, c->boot_id) ||
 	    !ks_process_alive((pid_t)c->pid.v, c->start_time.v))
 		return KS_STATUS_STOPPED;
+	if (is_frozen(c->freezer))
+		return KS_STATUS_PAUSED;
 	if (faccessat(dir_fd, "start.sock", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return KS_STATUS_CREATED;
 	return KS_STATUS_RUNNING;

@@ -89,8 +89,10 @@ try "$K" exec "$TAG-1" /etc/passwd
 is "$rc" 126 "exec of one that is not executable"
 try "$K" exec --cwd /nope "$TAG-1" true
 like "$rc:$err" '255:*/nope*' "exec in a directory that is missing"
-try "$K" exec --user root "$TAG-1" true
-like "$rc:$err" '255:*UID*' "exec of a user by name says that it wants numbers"
+try "$K" exec --user user "$TAG-1" id -u
+is "$rc:$out" 0:1000 "exec of a user by its name in the container's /etc/passwd"
+try "$K" exec --user nobody "$TAG-1" true
+like "$rc:$err" '255:*"nobody" is not in the container*' "exec of a user that is not there"
 try "$K" exec "$TAG-none" true
 like "$rc:$err" '255:*does not exist*' "exec in nothing"
 try "$K" exec "$TAG-1" sh -c 'kill -9 $$'

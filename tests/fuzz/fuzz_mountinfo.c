@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 
-#include "oci/cgroup/cgroup.c"
+#include "oci/cgroup/host.c"
 
 #include "fuzz.h"
 

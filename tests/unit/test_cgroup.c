@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "oci/cgroup/cgroup.c"
+#include "oci/cgroup/host.c"
 
 #include "test.h"
 

@@ -25,6 +25,7 @@ static void like_snprintf(void)
 	     (unsigned long long)UINT64_MAX, (size_t)99);
 	SAME("%02d:%09ld", 7, 123L);
 	SAME("%.*s", 50, "short");
+	SAME("%.3s/%.64s", "precision", "short");
 	SAME("%.*s", 0, "nothing");
 }
 

@@ -50,12 +50,17 @@ static void binds_and_propagation(void)
 	CHECK(o.bind && !o.recursive && o.propagation == MS_SHARED && !o.propagation_rec);
 }
 
-static void what_is_not_supported_says_so(void)
+static void what_is_of_the_superblock_is_apart(void)
 {
-	CHECK_INT(parse("remount"), -EOPNOTSUPP);
-	CHECK_HAS(err.msg, "\"remount\" is not supported");
-	CHECK_INT(parse("idmap"), -EOPNOTSUPP);
+	CHECK_INT(parse("remount ro"), 0);
+	CHECK(o.remount && o.attr_set == MOUNT_ATTR_RDONLY);
+	CHECK_INT(parse("bind ridmap"), 0);
+	CHECK(o.idmap && o.idmap_rec);
+	CHECK_INT(parse("bind sync acl lazytime iversion"), 0);
+	CHECK(!o.fs.n);
+	CHECK_INT(o.super.n, 2);
+	CHECK_STR(o.super.v[1], "lazytime");
 }
 
 TEST_MAIN(CASE(bits), CASE(the_rest_is_for_the_file_system), CASE(binds_and_propagation),
-	  CASE(what_is_not_supported_says_so))
+	  CASE(what_is_of_the_superblock_is_apart))

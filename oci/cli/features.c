@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this runtime recognizes, from the tables that its parsers use.
+ * Source: runtime-spec 1.3, features.md and features-linux.md.
+ */
+#include "verbs.h"
+
+static void put_names(struct ks_json_out *o, const char *key, const struct ks_json_name *n)
+{
+	ks_json_open(o, key, '[');
+	for (; n->name; n++)
+		ks_json_put_str(o, NULL, n->name);
+	ks_json_close(o, ']');
+}
+
+static void put_flag(struct ks_json_out *o, const char *key, const char *member, bool value)
+{
+	ks_json_open(o, key, '{');
+	ks_json_put_bool(o, member, value);
+	ks_json_close(o, '}');
+}
+
+static void put_linux(struct ks_json_out *o)
+{
+	ks_json_open(o, "linux", '{');
+	put_names(o, "namespaces", ks_ns_names);
+	ks_caps_write_features(o);
+	ks_json_open(o, "cgroup", '{');
+	ks_json_put_bool(o, "v1", true);
+	ks_json_put_bool(o, "v2", true);
+	ks_json_put_bool(o, "systemd", false);
+	ks_json_put_bool(o, "systemdUser", false);
+	ks_json_put_bool(o, "rdma", true);
+	ks_json_close(o, '}');
+	ks_seccomp_write_features(o);
+	put_flag(o, "apparmor", "enabled", true);
+	put_flag(o, "selinux", "enabled", true);
+	put_flag(o, "intelRdt", "enabled", false);
+	ks_json_open(o, "memoryPolicy", '{');
+	put_names(o, "modes", ks_memory_modes);
+	put_names(o, "flags", ks_memory_flags);
+	ks_json_close(o, '}');
+	ks_json_open(o, "mountExtensions", '{');
+	put_flag(o, "idmap", "enabled", true);
+	ks_json_close(o, '}');
+	put_flag(o, "netDevices", "enabled", false);
+	ks_json_close(o, '}');
+}
+
+int ks_verb_features(struct ks_cli *cli, const void *opts, const struct ks_args *args,
+		     struct ks_err *err)
+{
+	ks_auto_json_out struct ks_json_out out = { .pretty = true };
+	struct ks_strv options = { 0 };
+
+	(void)opts;
+	(void)args;
+	for (size_t i = 0; ks_mount_option_name(i); i++)
+		if (ks_strv_append(&cli->arena, &options, ks_mount_option_name(i)) < 0)
+			return ks_err_oom(err);
+	ks_strv_sort(&options);
+	ks_json_open(&out, NULL, '{');
+	ks_json_put_str(&out, "ociVersionMin", "1.0.0");
+	ks_json_put_str(&out, "ociVersionMax", KS_OCI_VERSION);
+	ks_json_open(&out, "hooks", '[');
+	for (size_t i = 0; ks_spec_hook_names[i]; i++)
+		ks_json_put_str(&out, NULL, ks_spec_hook_names[i]);
+	ks_json_close(&out, ']');
+	ks_json_put_strv(&out, "mountOptions", &options);
+	put_linux(&out);
+	ks_json_open(&out, "annotations", '{');
+	ks_json_put_str(&out, "dev.kshim.version", KS_VERSION);
+	ks_json_close(&out, '}');
+	ks_json_close(&out, '}');
+	ks_buf_adds(&out.buf, "\n");
+	return ks_cli_print(&out.buf, err);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Time namespace, scheduling and labels of the process. */
+#include <fcntl.h>
+#include <linux/ioprio.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <kshim/fd.h>
+
+#include "child.h"
+
+/*
+ * The offsets of a time namespace can be set only while nobody is in it:
+ * made for the children of this process, set, and then entered.
+ */
+int ks_child_time(struct ks_child *c)
+{
+	if (!c->p->new_timens)
+		return 0;
+	if (unshare(CLONE_NEWTIME) < 0)
+		return ks_err_set(&c->err, -errno, "make a time namespace");
+	int r = c->p->time_offsets ? ks_file_write_at(AT_FDCWD, "/proc/self/timens_offsets",
+						      c->p->time_offsets) :
+				     0;
+
+	if (r < 0)
+		return ks_err_set(&c->err, r, "set linux.timeOffsets");
+	ks_auto_fd int ns = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+
+	if (ns < 0 || setns(ns, CLONE_NEWTIME) < 0)
+		return ks_err_set(&c->err, -errno, "enter the time namespace");
+	return 0;
+}
+
+static int set_affinity(struct ks_child *c, const struct ks_plan_set *s)
+{
+	if (s && syscall(SYS_sched_setaffinity, 0, s->size, s->bits) < 0)
+		return ks_err_set(&c->err, -errno, "set process.execCPUAffinity");
+	return 0;
+}
+
+int ks_child_initial_cpus(struct ks_child *c)
+{
+	return set_affinity(c, c->p->process.tuning.initial_cpus);
+}
+
+int ks_child_final_cpus(struct ks_child *c)
+{
+	return set_affinity(c, c->p->process.tuning.final_cpus);
+}
+
+/* While this process has its capabilities still. */
+int ks_child_tune(struct ks_child *c)
+{
+	const struct ks_plan_tuning *t = &c->p->process.tuning;
+	const struct ks_plan_set *nodes = t->memory_nodes;
+
+	if (t->has_scheduler && syscall(SYS_sched_setattr, 0, &t->scheduler, 0) < 0)
+		return ks_err_set(&c->err, -errno, "set process.scheduler");
+	if (t->has_io_priority &&
+	    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, t->io_priority) < 0)
+		return ks_err_set(&c->err, -errno, "set process.ioPriority");
+	/* The kernel takes the number of bits, and one more. */
+	if (t->has_memory_policy &&
+	    syscall(SYS_set_mempolicy, t->memory_mode, nodes ? nodes->bits : NULL,
+		    nodes ? nodes->size * 8 + 1 : 0) < 0)
+		return ks_err_set(&c->err, -errno, "set linux.memoryPolicy");
+	if (t->has_personality && syscall(SYS_personality, t->personality) < 0)
+		return ks_err_set(&c->err, -errno, "set linux.personality");
+	return 0;
+}
+
+/* The host's procfs, held before it is out of reach; a mount over /proc is not believed. */
+int ks_child_hold_proc(struct ks_child *c)
+{
+	struct statfs sfs;
+
+	if (!c->p->process.apparmor && !c->p->process.selinux)
+		return 0;
+	c->host_proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (c->host_proc_fd < 0)
+		return ks_err_set(&c->err, -errno, "open /proc");
+	if (fstatfs(c->host_proc_fd, &sfs) < 0 || sfs.f_type != PROC_SUPER_MAGIC)
+		return ks_err_kind(&c->err, KS_ERR_INTERNAL, "/proc of this host is no procfs");
+	return 0;
+}
+
+/* Takes effect at the next execve: hooks must be behind it. */
+int ks_child_label(struct ks_child *c)
+{
+	const struct ks_plan_process *p = &c->p->process;
+	char text[512];
+	int r = 0;
+
+	if (p->selinux)
+		r = ks_file_write_at(c->host_proc_fd, "self/attr/exec", p->selinux);
+	if (r < 0)
+		return ks_err_set(&c->err, r, "set process.selinuxLabel to %s", p->selinux);
+	if (!p->apparmor)
+		return 0;
+	ks_fmt(text, sizeof(text), "exec %s", p->apparmor);
+	/* Beside another security module it has a directory of its own. */
+	r = ks_file_write_at(c->host_proc_fd, "self/attr/apparmor/exec", text);
+	if (r == -ENOENT)
+		r = ks_file_write_at(c->host_proc_fd, "self/attr/exec", text);
+	if (r < 0)
+		return ks_err_set(&c->err, r, "set process.apparmorProfile to %s", p->apparmor);
+	return 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Paused, resumed, given other limits, looked at: all by its cgroup. */
+#include "lifecycle.h"
+
+static int check_alive(const struct ks_opened *o, struct ks_err *err)
+{
+	if (o->status == KS_STATUS_STOPPED || o->status == KS_STATUS_CREATING)
+		return ks_err_kind(err, KS_ERR_STATE, "container not running");
+	return 0;
+}
+
+int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *err)
+{
+	struct ks_opened o;
+	struct ks_cgroup cg;
+	int r = ks_opened_open(root_fd, id, true, &o, err);
+
+	if (r == 0)
+		r = check_alive(&o, err);
+	if (r == 0 && pause && o.status == KS_STATUS_PAUSED)
+		r = ks_err_kind(err, KS_ERR_STATE, "container already paused");
+	if (r == 0 && !pause && o.status != KS_STATUS_PAUSED)
+		r = ks_err_kind(err, KS_ERR_STATE, "container not paused");
+	if (r == 0)
+		r = ks_opened_cgroup(&o, &cg, err);
+	if (r == 0)
+		r = ks_cgroup_freeze(&cg, pause, err);
+	ks_opened_done(&o);
+	return r;
+}
+
+int ks_container_update(int root_fd, const char *id, const struct ks_spec_resources *res,
+			struct ks_err *err)
+{
+	struct ks_opened o;
+	struct ks_cgroup cg;
+	int r = ks_opened_open(root_fd, id, true, &o, err);
+
+	if (r == 0)
+		r = check_alive(&o, err);
+	if (r == 0)
+		r = ks_opened_cgroup(&o, &cg, err);
+	if (r == 0)
+		r = ks_cgroup_apply(&cg, res, true, err);
+	ks_opened_done(&o);
+	return r;
+}
+
+int ks_container_pids(struct ks_arena *a, int root_fd, const char *id, pid_t **ret, size_t *ret_n,
+		      struct ks_err *err)
+{
+	struct ks_opened o;
+	struct ks_cgroup cg;
+	int r = ks_opened_open(root_fd, id, false, &o, err);
+
+	*ret_n = 0;
+	if (r == 0)
+		r = ks_opened_cgroup(&o, &cg, err);
+	/* A container that has stopped has none, whatever stands in its cgroup. */
+	if (r == 0 && check_alive(&o, NULL) == 0)
+		r = ks_cgroup_pids(a, &cg, ret, ret_n, err);
+	ks_opened_done(&o);
+	return r;
+}
+
+int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct ks_cgroup *ret,
+		       int *ret_pidfd, struct ks_err *err)
+{
+	struct ks_opened o;
+	int r = ks_opened_open(root_fd, id, false, &o, err);
+
+	if (r == 0)
+		r = check_alive(&o, err);
+	if (r == 0) {
+		const char *path = ks_arena_strdup(a, o.c.cgroup_path);
+
+		r = path ? ks_cgroup_open(a, path, ret, err) : ks_err_oom(err);
+	}
+	if (r == 0)
+		r = ks_opened_init(&o, ret_pidfd, err);
+	ks_opened_done(&o);
+	return r;
+}

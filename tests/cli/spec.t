@@ -1,0 +1,175 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Properties of config.json, seen from inside the container; where a host
+# cannot give one, the error.
+. "$(dirname "$0")/../lib/lib.sh"
+requires_root
+requires runc
+requires jq
+requires python3
+
+B=$T/b
+bundle "$B" '.root.readonly = false'
+cp "$B/config.json" "$T/base.json"
+N=0
+# Runs a shell script in a container with a changed config; sets out, err, rc.
+with() { # JQ-FILTER SCRIPT
+	N=$((N + 1))
+	jq --arg s "$2" ".process.args = [\"sh\", \"-c\", \$s] | $1" "$T/base.json" >"$B/config.json"
+	try "$K" run -b "$B" "$TAG-$N"
+}
+refuses() { # JQ-FILTER GLOB NAME
+	with "$1" true
+	like "$rc:$err" "1:$2" "$3"
+}
+cap='(.process.capabilities.bounding, .process.capabilities.effective, .process.capabilities.permitted) += ["CAP_SYS_ADMIN", "CAP_SYS_NICE", "CAP_CHOWN", "CAP_SETGID", "CAP_SETUID"]'
+
+# ---- the process -----------------------------------------------------------------
+with '.linux.personality = {domain: "LINUX32"}' 'uname -m'
+is "$rc:$out" 0:i686 "personality LINUX32"
+refuses '.linux.personality = {domain: "BSD"}' '*personality.domain*unknown value "BSD"*' "an unknown domain"
+refuses '.linux.personality = {domain: "LINUX", flags: ["X"]}' '*personality.flags*"X"*' "an unknown flag of it"
+"$K" run -d -b "$B" "$TAG-x" </dev/null 2>/dev/null
+with '.process.scheduler = {policy: "SCHED_BATCH", nice: 7}' 'cut -d" " -f19,41 /proc/self/stat'
+is "$rc:$out" "0:7 3" "scheduler: batch with a nice value"
+with '.process.scheduler = {policy: "SCHED_IDLE", flags: ["SCHED_FLAG_RESET_ON_FORK"]}' 'cut -d" " -f41 /proc/$$/stat'
+is "$rc:$out" 0:5 "scheduler: idle, with a flag"
+refuses '.process.scheduler = {policy: "SCHED_NONE"}' '*scheduler.policy*' "an unknown policy"
+refuses '.process.scheduler = {policy: "SCHED_OTHER", nice: 20}' '*scheduler.nice*' "a nice value that is none"
+refuses '.process.scheduler = {policy: "SCHED_OTHER", flags: ["X"]}' '*scheduler.flags*' "an unknown flag of it"
+refuses '.process.scheduler = {policy: "SCHED_FIFO", priority: 0}' '*set process.scheduler*' "what the kernel refuses is an error"
+with '.process.ioPriority = {class: "IOPRIO_CLASS_IDLE", priority: 3}' 'ionice -p $$'
+like "$rc:$out" '0:idle*' "ioPriority"
+refuses '.process.ioPriority = {class: "IOPRIO_CLASS_BE", priority: 8}' '*ioPriority.priority*' "a priority that is none"
+with '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "0"}' 'grep -c bind:0 /proc/self/numa_maps'
+[ "$rc" = 0 ] && [ "${out:-0}" -gt 0 ]
+ok $? "memoryPolicy"
+refuses '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "0-"}' '*memoryPolicy.nodes*' "nodes that are none"
+refuses '.linux.memoryPolicy = {mode: "MPOL_X"}' '*memoryPolicy.mode*' "an unknown mode"
+refuses '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "9999"}' '*memoryPolicy.nodes*' "a node that Linux cannot have"
+refuses '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "1000"}' '*set linux.memoryPolicy*' "a node that is not there"
+for f in '.process.apparmorProfile = "nosuch"' '.process.selinuxLabel = "a:b:c:d"' '.linux.mountLabel = "a:b:c:d"' '.linux.intelRdt = {closID: "x"}'; do
+	refuses "$f" '*' "refused where the host has no such module: ${f%% =*}"
+done
+
+# ---- exec takes CPUs -----------------------------------------------------------------
+jq '.process.args = ["sleep", "1000"] | .process.execCPUAffinity = {initial: "0", final: "1"} | .linux.personality = {domain: "LINUX32"}' "$T/base.json" >"$B/config.json"
+"$K" run -d -b "$B" "$TAG-a" </dev/null
+if [ "$(nproc)" -ge 2 ]; then
+	try "$K" exec "$TAG-a" grep Cpus_allowed_list /proc/self/status
+	is "$(awk '{ print $2 }' <<<"$out")" 1 "execCPUAffinity.final"
+	is "$("$K" exec "$TAG-a" grep Cpus_allowed_list /proc/1/status | awk '{ print $2 }' | tr -d '\n')" "$(grep Cpus_allowed_list /proc/self/status | awk '{ print $2 }' | tr -d '\n')" "it is of exec alone"
+fi
+is "$("$K" exec "$TAG-a" uname -m)" i686 "exec has the container's personality"
+"$K" delete -f "$TAG-a"
+
+# ---- time namespace ------------------------------------------------------------------
+with '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {secs: 1000000000}, monotonic: {secs: 5, nanosecs: 7}}' 'cut -d. -f1 /proc/uptime; cat /proc/self/timens_offsets'
+[ "$rc" = 0 ] && [ "$(head -1 <<<"$out")" -gt 999999999 ]
+ok $? "time namespace: the offset is in force"
+like "$(tr -s ' \t\n' ' ' <<<"$out")" '*monotonic 5 7 boottime 1000000000 0*' "both clocks"
+refuses '.linux.timeOffsets = {boottime: {secs: 1}}' '*no time namespace*' "offsets without a namespace"
+refuses '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {realtime: {secs: 1}}' '*timeOffsets.realtime*' "a clock that is none"
+refuses '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {monotonic: {nanosecs: 1000000000}}' '*nanosecs*' "nanoseconds that are too many"
+unshare -T --fork sleep 100 &
+holder=$!
+at_exit="kill $holder 2>/dev/null"
+wait_for 5 eval '[ -n "$(pgrep -P $holder)" ]'
+child=$(pgrep -P "$holder")
+with ".linux.namespaces += [{type: \"time\", path: \"/proc/$child/ns/time\"}]" 'readlink /proc/self/ns/time'
+is "$rc:$out" "0:$(readlink "/proc/$child/ns/time")" "a time namespace is joined by its path"
+refuses ".linux.namespaces += [{type: \"time\", path: \"/proc/$child/ns/net\"}]" '*is not a time namespace*' "one of another type is refused"
+kill "$child" "$holder" 2>/dev/null
+
+# ---- mounts --------------------------------------------------------------------------
+mnt() { printf '.mounts += [{destination: "/mnt", type: "%s", source: "%s", options: %s}]' "$1" "$2" "$3"; }
+mkdir -p "$B/rootfs/mnt/sub" "$T/src/inner"
+echo content >"$B/rootfs/mnt/file"
+ln -sf file "$B/rootfs/mnt/link"
+chown 12:34 "$B/rootfs/mnt/file"
+chmod 4755 "$B/rootfs/mnt/file"
+chmod 2711 "$B/rootfs/mnt"
+mkfifo "$B/rootfs/mnt/sub/fifo"
+with "$(mnt tmpfs tmpfs '["tmpcopyup"]')" 'cd /mnt; cat link; stat -c "%a %u %g" file; stat -c %F sub/fifo; stat -c %a .; echo x >new; grep -c " /mnt .*tmpfs" /proc/self/mountinfo'
+is "$rc:$(tr '\n' , <<<"$out")" "0:content,4755 12 34,fifo,2711,1," "tmpcopyup: files, links, nodes, owners and modes"
+[ ! -e "$B/rootfs/mnt/new" ]
+ok $? "and what is written then stays in the tmpfs"
+with "$(mnt tmpfs tmpfs '["tmpcopyup", "ro"]')" 'cat /mnt/file; echo x >/mnt/new'
+like "$rc:$out:$err" '1:content:*ead-only*' "tmpcopyup into a read-only tmpfs"
+refuses "$(mnt proc proc '["tmpcopyup"]')" '*tmpcopyup needs a tmpfs*' "tmpcopyup is for tmpfs"
+with "$(mnt tmpfs tmpfs '[]')" 'stat -c %a /mnt'
+is "$rc:$out" 0:2711 "a tmpfs takes the mode of what it covers"
+with "$(mnt tmpfs tmpfs '["mode=700"]')" 'stat -c %a /mnt'
+is "$rc:$out" 0:700 "unless it is given one"
+d=$B/rootfs/deep
+for i in $(seq 60); do d=$d/d; done
+mkdir -p "$d"
+refuses '.mounts += [{destination: "/deep", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup"]}]' '*more than 48 directories deep*' "tmpcopyup of a bottomless directory"
+rm -rf "$B/rootfs/deep"
+
+map='uidMappings: [{containerID: 0, hostID: 5000, size: 1000}], gidMappings: [{containerID: 0, hostID: 6000, size: 1000}]'
+echo x >"$T/src/file"
+chown 7:8 "$T/src/file"
+with ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\"], $map}]" 'stat -c "%u %g" /mnt/file'
+is "$rc:$out" "0:5007 6008" "an idmapped bind mount"
+with ".linux.namespaces += [{type: \"user\"}] | .linux.uidMappings = [{containerID: 0, hostID: 5000, size: 1000}] | .linux.gidMappings = [{containerID: 0, hostID: 6000, size: 1000}] | .mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\", \"idmap\"]}] | .mounts |= map(select(.destination | startswith(\"/sys\") | not))" 'stat -c "%u %g" /mnt/file; echo y >/mnt/made; stat -c "%u %g" /mnt/made'
+is "$rc:$(tr '\n' , <<<"$out")" "0:7 8,0 0," "idmap alone takes the container's mappings"
+is "$(stat -c '%u %g' "$T/src/made")" "0 0" "and the host sees the ids as they are on the disk"
+refuses ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\", \"idmap\"]}]" '*needs uidMappings and gidMappings*' "idmap without any mapping"
+refuses ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\"], uidMappings: [{containerID: 0, hostID: 5000, size: 1}]}]" '*needs uidMappings and gidMappings*' "idmap with one of the two"
+with "$(mnt none / '["remount", "nosuid"]' | sed 's#/mnt#/proc#; s#"/", op#"proc", op#')" 'grep " /proc " /proc/self/mountinfo | cut -d" " -f6'
+like "$rc:$out" '0:*nosuid*' "remount sets attributes of what is there"
+with "$(mnt tmpfs tmpfs '["sync", "lazytime", "iversion", "mand", "silent", "loud", "noiversion"]')" 'grep " /mnt " /proc/self/mountinfo'
+like "$rc:$out" '0:*sync*' "flags of the superblock"
+with "$(mnt bind "$T/src" '["rbind", "sync", "dirsync", "nolazytime"]')" true
+is "$rc:$err" 0: "which a bind mount leaves as they are"
+mount -t tmpfs tmpfs "$T/src/inner"
+at_exit="$at_exit; umount '$T/src/inner' 2>/dev/null"
+for o in rro rnosuid rnodev rnoexec rnoatime rnosymfollow rnodiratime; do
+	with "$(mnt bind "$T/src" "[\"rbind\", \"$o\"]")" 'grep " /mnt/inner " /proc/self/mountinfo | cut -d" " -f6'
+	like "$rc:,$out," "0:*,${o#r},*" "$o is of the mounts below too"
+done
+with "$(mnt bind "$T/src" '["rbind", "ro"]')" 'echo x >/mnt/inner/y && echo written'
+is "$out" written "ro is of the mount alone"
+with "$(mnt bind "$T/src" '["bind"]')" 'ls /mnt/inner | wc -l; mkdir /mnt/inner/x'
+is "$rc" 0 "bind takes no mounts below"
+umount "$T/src/inner"
+for p in private slave unbindable; do
+	with "$(mnt bind "$T/src" "[\"bind\", \"$p\"]")" 'grep " /mnt " /proc/self/mountinfo | cut -d" " -f7'
+	is "$rc" 0 "propagation $p"
+done
+
+# ---- cgroup resources ------------------------------------------------------------------
+if [ -d /sys/fs/cgroup/memory ]; then
+	res() { # JQ-OBJECT CONTROLLER/FILE WANT NAME
+		N=$((N + 1))
+		jq ".process.args = [\"sleep\", \"1000\"] | .linux.resources += $1" "$T/base.json" >"$B/config.json"
+		try "$K" create -b "$B" "$TAG-$N"
+		is "$rc:$(cat "/sys/fs/cgroup/${2%%/*}/kshim-$TAG-$N/${2##*/}" 2>&1 | tr '\n' ' ')" "0:$3 " "$4"
+		"$K" delete -f "$TAG-$N"
+	}
+	res '{memory: {limit: 67108864, swappiness: 7}}' memory/memory.swappiness 7 "memory.swappiness"
+	res '{memory: {limit: 67108864, disableOOMKiller: true}}' memory/memory.oom_control "oom_kill_disable 1 under_oom 0 oom_kill 0" "memory.disableOOMKiller"
+	res '{memory: {limit: 67108864, useHierarchy: true}}' memory/memory.use_hierarchy 1 "memory.useHierarchy"
+	res '{memory: {limit: 67108864, kernel: 1, kernelTCP: 1}}' memory/memory.limit_in_bytes 67108864 "memory.kernel is without effect, as the spec has it"
+	res '{cpu: {quota: 50000, period: 100000, burst: 20000}}' cpu/cpu.cfs_burst_us 20000 "cpu.burst"
+	res '{cpu: {idle: 1, shares: 99}}' cpu/cpu.idle 1 "cpu.idle"
+	res '{pids: {limit: 0}}' pids/pids.max 1 "a pids.limit of 0 is 1"
+	res '{pids: {limit: -1}}' pids/pids.max max "and of -1 none"
+	dev=$(lsblk -ndo MAJ:MIN 2>/dev/null | head -1 | tr -d ' ')
+	if [ -n "$dev" ]; then
+		res "{blockIO: {throttleReadBpsDevice: [{major: ${dev%:*}, minor: ${dev#*:}, rate: 1048576}]}}" blkio/blkio.throttle.read_bps_device "$dev 1048576" "blockIO.throttleReadBpsDevice"
+		res "{blockIO: {throttleWriteIOPSDevice: [{major: ${dev%:*}, minor: ${dev#*:}, rate: 50}]}}" blkio/blkio.throttle.write_iops_device "$dev 50" "blockIO.throttleWriteIOPSDevice"
+	fi
+fi
+refuses '.linux.resources.memory = {swappiness: 101}' '*linux.resources.memory.swappiness*' "a swappiness that is none"
+refuses '.linux.resources.cpu = {idle: 2}' '*linux.resources.cpu.idle*' "an idle that is none"
+refuses '.linux.resources.blockIO = {weightDevice: [{major: 8, minor: 0}]}' '*weightDevice*needs a weight*' "a weightDevice without a weight"
+refuses '.linux.resources.blockIO = {throttleReadBpsDevice: [{rate: 1}]}' '*major*' "a throttle without a device"
+refuses '.linux.resources.blockIO = {weight: 70000}' '*blockIO.weight*' "a weight that is none"
+refuses '.linux.resources.rdma = {mlx: {}}' '*linux.resources.rdma.mlx*needs*' "an rdma device without a limit"
+refuses '.linux.resources.rdma = {mlx: {hcaHandles: 1}}' '*rdma*' "rdma where the host has no such controller"
+refuses '.linux.resources.network = {priorities: [{name: "e h", priority: 1}]}' '*network.priorities*' "an interface with a space in its name"
+refuses '.linux.resources.unified = {"memory.max": "1"}' '*unified: needs a cgroup v2 host*' "unified on v1"
+"$K" delete -f "$TAG-x" 2>/dev/null
+no_leaks
