@@ -7,7 +7,8 @@ set -eu
 build="gcc make pkg-config libc6-dev libyajl-dev libseccomp-dev libcap-dev libmount-dev libblkid-dev"
 run="e2fsprogs xfsprogs util-linux mount libmount1"
 test="crun runc busybox-static jq perl python3 hyperfine clang clang-format clang-tidy cppcheck
-	libclang-rt-14-dev shellcheck codespell git valgrind time containerd podman conmon"
+	libclang-rt-14-dev shellcheck codespell git valgrind time containerd podman conmon
+	docker.io procps"
 demo="mmdebstrap"
 vm="mmdebstrap qemu-system-x86 cpio xz-utils python3"
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is run on the build: tests, lint, benchmarks, the demo.
 
-.PHONY: check check-unit check-root check-asan check-ubsan check-valgrind fuzz fuzz-replay \
+.PHONY: check check-podman check-docker check-containerd check-engines check-unit check-root check-asan check-ubsan check-valgrind fuzz fuzz-replay \
 	test-programs lint format bench demo coverage man clean compile_commands.json
 
-SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t))
+SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t tests/engines/*.t))
 # T=NAME picks scripts, or unit tests, by a part of their path.
 PICK := $(if $(T),$(foreach s,$(SCRIPTS) $(UNIT_BINS),$(if $(findstring $(T),$(s)),$(s))),\
 	$(UNIT_BINS) $(SCRIPTS))
@@ -14,6 +14,12 @@ check: test-programs fuzz-replay
 	$(RUN) -j 2 $(PICK)
 
 check-root: check
+
+# The tours of engines take minutes; each skips with a reason where the engine cannot run.
+check-podman check-docker check-containerd: check-%: test-programs
+	$(RUN) tests/engines/$*.t
+check-engines: test-programs
+	$(RUN) $(sort $(wildcard tests/engines/*.t))
 
 check-unit: $(UNIT_BINS)
 	$(RUN) $(UNIT_BINS)

@@ -263,13 +263,14 @@ static int plan_device(const struct ks_spec_device *sd, struct ks_plan_device *d
 				sd->minor.v < 0 || sd->major.v > 4095 || sd->minor.v > 1048575))
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "linux.devices: %s needs a major and a minor number", sd->path);
-	if ((sd->file_mode.set && sd->file_mode.v > 07777) || sd->uid.v > UINT32_MAX ||
+	/* Engines give st_mode as it is, with the type: it must be the same then. */
+	if ((sd->file_mode.v & ~07777ULL && (sd->file_mode.v & ~07777ULL) != type) || sd->uid.v > UINT32_MAX ||
 	    sd->gid.v > UINT32_MAX)
 		return ks_err_kind(err, KS_ERR_INVALID, "linux.devices: %s: out of range",
 				   sd->path);
 	*d = (struct ks_plan_device){
 		.path = sd->path,
-		.mode = type | (sd->file_mode.set ? (mode_t)sd->file_mode.v : 0666U),
+		.mode = type | (sd->file_mode.set ? (mode_t)sd->file_mode.v & 07777U : 0666U),
 		.rdev = type == S_IFIFO ? 0 : makedev((unsigned)sd->major.v, (unsigned)sd->minor.v),
 		.uid = (uid_t)sd->uid.v,
 		.gid = (gid_t)sd->gid.v,

@@ -3,10 +3,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <kshim/fd.h>
@@ -76,18 +80,14 @@ static int open_namespace(const struct ks_spec_namespace *n, int *ret_fd, struct
 	if (fd < 0)
 		return ks_err_set(err, -errno, "linux.namespaces: open %s namespace %s",
 				  ks_ns_proc_name(type), n->path);
-	char link[64], target[64];
+	struct statfs sfs;
 
-	ks_fmt(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t len = readlink(link, target, sizeof(target) - 1);
-
-	target[len > 0 ? len : 0] = '\0';
-	const char *rest = ks_str_prefix(target, ks_ns_proc_name(type));
-
-	if (!rest || *rest != ':')
+	/* Not by its name: engines keep a namespace by a bind mount, such as /run/netns/NAME. */
+	if (fstatfs(fd, &sfs) < 0 || sfs.f_type != NSFS_MAGIC ||
+	    (uint64_t)ioctl(fd, NS_GET_NSTYPE) != ks_ns_flag(type))
 		return ks_err_kind(err, KS_ERR_INVALID,
-				   "linux.namespaces: %s is not a %s namespace but %s", n->path,
-				   ks_ns_proc_name(type), target);
+				   "linux.namespaces: %s is not a %s namespace", n->path,
+				   ks_ns_proc_name(type));
 	*ret_fd = KS_TAKE_FD(fd);
 	return 0;
 }

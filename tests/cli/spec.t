@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Properties of config.json, seen from inside the container; where a host
 # cannot give one, the error.
+# It mounts on the host: where nobody else looks.
+[ -n "${KSHIM_PRIVATE:-}" ] || KSHIM_PRIVATE=1 exec unshare -m --propagation private "$0"
 . "$(dirname "$0")/../lib/lib.sh"
 requires_root
 requires runc
@@ -71,7 +73,7 @@ like "$(tr -s ' \t\n' ' ' <<<"$out")" '*monotonic 5 7 boottime 1000000000 0*' "b
 refuses '.linux.timeOffsets = {boottime: {secs: 1}}' '*no time namespace*' "offsets without a namespace"
 refuses '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {realtime: {secs: 1}}' '*timeOffsets.realtime*' "a clock that is none"
 refuses '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {monotonic: {nanosecs: 1000000000}}' '*nanosecs*' "nanoseconds that are too many"
-unshare -T --fork sleep 100 &
+unshare -T -n -i -u -C --fork sleep 100 &
 holder=$!
 at_exit="kill $holder 2>/dev/null"
 wait_for 5 eval '[ -n "$(pgrep -P $holder)" ]'
@@ -79,6 +81,17 @@ child=$(pgrep -P "$holder")
 with ".linux.namespaces += [{type: \"time\", path: \"/proc/$child/ns/time\"}]" 'readlink /proc/self/ns/time'
 is "$rc:$out" "0:$(readlink "/proc/$child/ns/time")" "a time namespace is joined by its path"
 refuses ".linux.namespaces += [{type: \"time\", path: \"/proc/$child/ns/net\"}]" '*is not a time namespace*' "one of another type is refused"
+# Engines keep namespaces by bind mounts, as `ip netns` does.
+for ns in net ipc uts cgroup; do
+	: >"$T/ns-$ns"
+	mount --bind "/proc/$child/ns/$ns" "$T/ns-$ns"
+	type=${ns/#net/network}
+	with ".linux.namespaces |= map(select(.type != \"$type\")) + [{type: \"$type\", path: \"$T/ns-$ns\"}] | if \"$ns\" == \"uts\" then del(.hostname) else . end" "readlink /proc/self/ns/$ns"
+	is "$rc:$out" "0:$(readlink "/proc/$child/ns/$ns")" "a $ns namespace is joined by a bind mount of it"
+	umount "$T/ns-$ns"
+done
+refuses "(.linux.namespaces[] | select(.type == \"network\")).path = \"/proc/$child/ns/uts\"" '*is not a net namespace*' "a namespace of another type"
+refuses '(.linux.namespaces[] | select(.type == "network")).path = "/etc/passwd"' '*is not a net namespace*' "a file that is none"
 kill "$child" "$holder" 2>/dev/null
 
 # ---- mounts --------------------------------------------------------------------------
