@@ -78,7 +78,7 @@ int ks_cgroup_read_i64(int dirfd, const char *file, int64_t *ret, struct ks_err 
 int ks_cgroup_check_usage(int dirfd, const char *file, const struct ks_spec_memory *m,
 			  struct ks_err *err)
 {
-	int64_t usage;
+	int64_t usage = 0;
 
 	if (!m->check_before_update || m->limit.v <= 0)
 		return 0;

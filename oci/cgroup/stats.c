@@ -2,7 +2,6 @@
 #include <kshim/stats.h>
 
 #include <dirent.h>
-#include <stdio.h>
 
 #include <kshim/fd.h>
 
@@ -145,11 +144,23 @@ static int read_hugetlb(struct ks_arena *a, int dirfd, bool v2, struct ks_cgroup
 	return r;
 }
 
+/* "8:0"; false for anything else. */
+static bool parse_device(char *s, struct ks_stat_io *ret)
+{
+	char *colon = strchr(s, ':');
+
+	if (!colon)
+		return false;
+	*colon = '\0';
+	return ks_parse_u64(s, UINT32_MAX, &ret->major) == 0 &&
+	       ks_parse_u64(colon + 1, UINT32_MAX, &ret->minor) == 0;
+}
+
 /* v1: "8:0 Read 4096"; the lines with a total and of the whole are left out. */
 static int read_io1(struct ks_arena *a, int dirfd, const char *file, struct ks_stat_io **ret,
 		    size_t *ret_n)
 {
-	struct ks_strv lines;
+	struct ks_strv lines, f;
 	char *text;
 
 	if (!read_text(a, dirfd, file, &text))
@@ -160,16 +171,15 @@ static int read_io1(struct ks_arena *a, int dirfd, const char *file, struct ks_s
 	if (!*ret)
 		return -ENOMEM;
 	for (size_t i = 0; i < lines.n && i < MAX_LINES; i++) {
-		unsigned long long major, minor, v;
-		char op[16];
+		struct ks_stat_io *io = &(*ret)[*ret_n];
 
-		if (sscanf(lines.v[i], "%llu:%llu %15s %llu", &major, &minor, op, &v) != 4)
-			continue;
-		const char *name = ks_arena_strdup(a, op);
-
-		if (!name)
+		if (ks_str_split(a, lines.v[i], ' ', &f) < 0)
 			return -ENOMEM;
-		(*ret)[(*ret_n)++] = (struct ks_stat_io){ major, minor, v, name };
+		if (f.n != 3 || !parse_device(f.v[0], io) ||
+		    ks_parse_u64(f.v[2], UINT64_MAX, &io->value) < 0)
+			continue;
+		io->op = f.v[1];
+		(*ret_n)++;
 	}
 	return 0;
 }
@@ -195,25 +205,23 @@ static int read_io2(struct ks_arena *a, int dirfd, struct ks_cgroup_stats *s)
 	if (!s->io_bytes || !s->io_ops)
 		return -ENOMEM;
 	for (size_t i = 0; i < lines.n && i < MAX_LINES; i++) {
-		unsigned long long major, minor;
+		struct ks_stat_io io = { 0 };
 
 		if (ks_str_split(a, lines.v[i], ' ', &f) < 0)
 			return -ENOMEM;
-		if (!f.n || sscanf(f.v[0], "%llu:%llu", &major, &minor) != 2)
+		if (!f.n || !parse_device(f.v[0], &io))
 			continue;
 		for (size_t k = 0; k < KS_ARRAY_LEN(keys); k++) {
-			uint64_t v = 0;
 			bool found = false;
 
 			for (size_t j = 1; j < f.n; j++) {
 				const char *rest = ks_str_prefix(f.v[j], keys[k].key);
 
 				if (rest && *rest == '=' &&
-				    ks_parse_u64(rest + 1, UINT64_MAX, &v) == 0)
+				    ks_parse_u64(rest + 1, UINT64_MAX, &io.value) == 0)
 					found = true;
 			}
-			struct ks_stat_io io = { major, minor, v, keys[k].op };
-
+			io.op = keys[k].op;
 			if (found && keys[k].bytes)
 				s->io_bytes[s->n_io_bytes++] = io;
 			else if (found)

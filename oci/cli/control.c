@@ -220,7 +220,7 @@ static int run_ps(struct ks_cli *cli, const struct ks_args *args, char **ret, st
 	char program[] = "ps", everything[] = "-ef";
 	char *argv[66] = { program };
 	size_t n = 1, len;
-	int pair[2], status;
+	int pair[2], status = 0;
 
 	for (int i = 1; i < args->n && n < 65; i++)
 		argv[n++] = args->v[i];
@@ -299,12 +299,12 @@ static int print_table(struct ks_cli *cli, const struct ks_args *args, const pid
 	ks_auto_buf struct ks_buf out = { 0 };
 	struct ks_strv lines = { 0 };
 	size_t column;
-	char *text;
+	char *text = NULL;
 	int r = run_ps(cli, args, &text, err);
 
 	if (r < 0)
 		return r;
-	if (ks_str_split(&cli->arena, text, '\n', &lines) < 0)
+	if (!text || ks_str_split(&cli->arena, text, '\n', &lines) < 0)
 		return ks_err_oom(err);
 	if (!lines.n || find_pid_column(lines.v[0], &column) < 0)
 		return ks_err_kind(err, KS_ERR_INVALID, "the output of ps has no PID column");

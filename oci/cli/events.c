@@ -3,7 +3,7 @@
  * Statistics as lines of JSON, in the form that runc's callers parse: once,
  * or at an interval until the container ends, with its out-of-memory kills.
  */
-#include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -50,26 +50,25 @@ static void put_io(struct ks_json_out *o, const char *key, const struct ks_stat_
 	ks_json_close(o, ']');
 }
 
-/* "avg10=0.12 avg60=0.00 avg300=0.00 total=77" as an object of numbers. */
+/* "avg10=0.12 avg60=0.00 avg300=0.00 total=77" as an object: the kernel's numbers as they are. */
 static void put_pressure_line(struct ks_json_out *o, const char *key, const char *line)
 {
-	double avg[3];
-	unsigned long long total;
+	char name[16], num[32];
 
-	if (!line || sscanf(line, "avg10=%lf avg60=%lf avg300=%lf total=%llu", &avg[0], &avg[1],
-			    &avg[2], &total) != 4)
+	if (!line)
 		return;
 	ks_json_open(o, key, '{');
-	for (size_t i = 0; i < 3; i++) {
-		static const char *const names[] = { "avg10", "avg60", "avg300" };
-		unsigned int percent = (unsigned int)(avg[i] * 100 + 0.5);
-		char num[32];
+	while (*line) {
+		size_t n = strcspn(line, "="), len = strcspn(line, " ");
 
-		ks_fmt(num, sizeof(num), "%u.%02u", percent / 100, percent % 100);
-		ks_json_put_json(o, names[i],
-				 &(struct ks_json){ .type = KS_JSON_NUMBER, .text = num });
+		if (n < len && strspn(line + n + 1, "0123456789.") == len - n - 1) {
+			ks_fmt(name, sizeof(name), "%.*s", (int)n, line);
+			ks_fmt(num, sizeof(num), "%.*s", (int)(len - n - 1), line + n + 1);
+			ks_json_put_json(o, name,
+					 &(struct ks_json){ .type = KS_JSON_NUMBER, .text = num });
+		}
+		line += len + (line[len] == ' ');
 	}
-	ks_json_put_u64(o, "total", total);
 	ks_json_close(o, '}');
 }
 

@@ -264,8 +264,8 @@ static int plan_device(const struct ks_spec_device *sd, struct ks_plan_device *d
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "linux.devices: %s needs a major and a minor number", sd->path);
 	/* Engines give st_mode as it is, with the type: it must be the same then. */
-	if ((sd->file_mode.v & ~07777ULL && (sd->file_mode.v & ~07777ULL) != type) || sd->uid.v > UINT32_MAX ||
-	    sd->gid.v > UINT32_MAX)
+	if ((sd->file_mode.v & ~07777ULL && (sd->file_mode.v & ~07777ULL) != type) ||
+	    sd->uid.v > UINT32_MAX || sd->gid.v > UINT32_MAX)
 		return ks_err_kind(err, KS_ERR_INVALID, "linux.devices: %s: out of range",
 				   sd->path);
 	*d = (struct ks_plan_device){

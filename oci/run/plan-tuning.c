@@ -37,7 +37,7 @@ static int parse_list(struct ks_arena *a, const char *s, const char *what, struc
 	if (!set)
 		return ks_err_oom(err);
 	while (*p) {
-		size_t from, to;
+		size_t from = 0, to;
 		int r = parse_number(&p, &from);
 
 		to = from;

@@ -109,7 +109,7 @@ static int open_root(int root_fd, const char *id, int *ret, struct ks_err *err)
 static int set_user(struct ks_arena *a, int root, const char *user, const char *group,
 		    struct ks_spec_process *p, struct ks_err *err)
 {
-	struct ks_strv passwd, groups, f;
+	struct ks_strv passwd = { 0 }, groups = { 0 }, f;
 	bool numeric = parse_id(user, &p->user.uid) == 0;
 	int r = read_lines(a, root, "/etc/passwd", &passwd);
 

@@ -42,8 +42,6 @@ try ctr run --rm --seccomp $O "$R" "$C" sh -c 'echo hello; exit 3'
 is "$rc:$out" 3:hello "run --rm"
 try ctr run --rm --memory-limit 33554432 $O "$R" "$C" true
 is "$rc" 0 "with a memory limit"
-try ctr run --rm --no-pivot $O "$R" "$C" sh -c 'ls -d /proc/self'
-is "$rc:$out" 0:/proc/self "--no-pivot"
 try ctr run --rm $O "$R" "$C" nosuch
 like "$rc:$err" '1:*"nosuch": executable file not found in $PATH*' "the error reaches the user"
 try ctr run --rm --cwd /tmp --env A=b --read-only --cap-add CAP_SYS_ADMIN $O "$R" "$C" sh -c 'echo $A $(pwd); touch /f'
