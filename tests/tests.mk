@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is run on the build: tests, lint, benchmarks, the demo.
 
-.PHONY: check check-podman check-docker check-containerd check-engines check-unit check-root check-asan check-ubsan check-valgrind fuzz fuzz-replay \
+.PHONY: check check-podman check-docker check-containerd check-engines diff check-unit check-root check-asan check-ubsan check-valgrind fuzz fuzz-replay \
 	test-programs lint format bench demo coverage man clean compile_commands.json
 
-SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t tests/engines/*.t))
+SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t tests/engines/*.t tests/diff/*.t))
 # T=NAME picks scripts, or unit tests, by a part of their path.
 PICK := $(if $(T),$(foreach s,$(SCRIPTS) $(UNIT_BINS),$(if $(findstring $(T),$(s)),$(s))),\
 	$(UNIT_BINS) $(SCRIPTS))
@@ -21,12 +21,20 @@ check-podman check-docker check-containerd: check-%: test-programs
 check-engines: test-programs
 	$(RUN) $(sort $(wildcard tests/engines/*.t))
 
+# BUNDLES=2000 SEED=7 make diff
+diff: test-programs
+	$(RUN) tests/diff/random.t
+
 check-unit: $(UNIT_BINS)
 	$(RUN) $(UNIT_BINS)
 
 # A build of its own in which the crash points are compiled in, and the tests' helpers.
-test-programs: all $(UNIT_BINS) $(B)/helper/tty $(B)/helper/probe
+test-programs: all $(UNIT_BINS) $(B)/helper/tty $(B)/helper/probe $(B)/helper/diff-probe
 	$(MAKE) --no-print-directory B=$(B)/crash CRASH=1 $(B)/crash/kshim
+
+$(B)/helper/diff-probe: tests/diff/probe.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -static -o $@ $<
 
 $(B)/helper/%: tests/lib/%.c
 	@mkdir -p $(@D)

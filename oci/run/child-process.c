@@ -91,6 +91,7 @@ int ks_child_cwd(struct ks_child *c)
 		return chdir("/") < 0 ? ks_err_set(&c->err, -errno, "enter /") : 0;
 	int r = enter_cwd(c);
 
+	c->in_cwd = r == 0;
 	/* Only its user may be allowed in: tried again in ks_child_identity(). */
 	return r == -EACCES ? 0 : r;
 }
@@ -172,7 +173,7 @@ int ks_child_identity(struct ks_child *c)
 			return r;
 		prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
 	}
-	if (!ks_streq(p->cwd, "/")) {
+	if (!ks_streq(p->cwd, "/") && !c->in_cwd) {
 		r = enter_cwd(c);
 		if (r < 0)
 			return r;
@@ -248,6 +249,13 @@ static void find_home(struct ks_child *c)
 		}
 	}
 	ks_fmt(c->home, sizeof(c->home), "HOME=%s", home ? home : "/");
+	/* An empty one is replaced: getenv(3) finds the first. */
+	for (size_t i = 0; i < p->n_env; i++) {
+		if (ks_streq(p->env[i], "HOME=")) {
+			p->env[i] = c->home;
+			return;
+		}
+	}
 	p->env[p->n_env++] = c->home;
 	p->env[p->n_env] = NULL;
 }

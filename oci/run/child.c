@@ -270,10 +270,13 @@ static const struct step exec_steps[] = {
 /* Signals as a program expects them at its start, whatever the caller of kshim ignored. */
 static void reset_signals(void)
 {
+	/* The kernel's structure, longer than on any machine: no handler, no flags, no mask. */
+	static const uint64_t default_action[8];
 	sigset_t none;
 
+	/* The system call: signal(3) refuses two that the C library keeps to itself. */
 	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
+		(void)syscall(SYS_rt_sigaction, sig, default_action, NULL, 8);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

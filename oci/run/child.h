@@ -16,6 +16,7 @@ struct ks_child {
 	int state_fd;	  /* state JSON for hooks, or -EBADF */
 	int host_proc_fd; /* the host's procfs, for labels, or -EBADF */
 	int proc_fd;	  /* a procfs that the container cannot have touched, or -EBADF */
+	bool in_cwd;	  /* the working directory is entered */
 	char home[512];
 	struct ks_err err;
 };

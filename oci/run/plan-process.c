@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +10,49 @@
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+struct variable {
+	char *text;
+	size_t index, name_len;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct variable *x = a, *y = b;
+	size_t n = x->name_len < y->name_len ? x->name_len : y->name_len;
+	int r = memcmp(x->text, y->text, n);
+
+	if (r == 0 && x->name_len != y->name_len)
+		r = x->name_len < y->name_len ? -1 : 1;
+	return r ? r : x->index < y->index ? -1 : 1;
+}
+
+/*
+ * Of a name that stands twice the last value counts, as in the peers; it comes where the
+ * first one stood. getenv(3) would find the first. The others become NULL in @v.
+ */
+static int drop_repeated(struct ks_arena *a, char **v, size_t n, struct ks_err *err)
+{
+	struct variable *all = KS_ARENA_NEWV(a, struct variable, n + 1);
+
+	if (!all)
+		return ks_err_oom(err);
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct variable){ v[i], i, strcspn(v[i], "=") };
+	qsort(all, n, sizeof(*all), by_name);
+	for (size_t i = 0, first = 0; i < n; i++) {
+		if (i == first)
+			continue;
+		if (all[i].name_len != all[first].name_len ||
+		    memcmp(all[i].text, all[first].text, all[i].name_len) != 0) {
+			first = i;
+			continue;
+		}
+		v[all[first].index] = all[i].text;
+		v[all[i].index] = NULL;
+	}
+	return 0;
+}
+
 /* Copies env with two slots to spare, since the child adds HOME without an allocation. */
 static int plan_env(struct ks_arena *a, const struct ks_spec_process *sp, struct ks_plan_process *p,
 		    struct ks_err *err)
@@ -16,18 +60,24 @@ static int plan_env(struct ks_arena *a, const struct ks_spec_process *sp, struct
 	p->env = KS_ARENA_NEWV(a, char *, sp->env.n + 2);
 	if (!p->env)
 		return ks_err_oom(err);
-	p->path = DEFAULT_PATH;
-	for (size_t i = 0; i < sp->env.n; i++) {
-		const char *e = sp->env.v[i];
-		const char *path = ks_str_prefix(e, "PATH=");
+	for (size_t i = 0; i < sp->env.n; i++)
+		p->env[i] = sp->env.v[i];
+	int r = drop_repeated(a, p->env, sp->env.n, err);
 
-		/* Of a name that stands twice the last one counts, as for getenv in the peers. */
+	p->path = DEFAULT_PATH;
+	for (size_t i = 0; i < sp->env.n && r == 0; i++) {
+		char *e = p->env[i];
+		const char *path = e ? ks_str_prefix(e, "PATH=") : NULL;
+
+		if (!e)
+			continue;
 		if (path)
 			p->path = path;
 		p->has_home |= ks_str_prefix(e, "HOME=") && e[5];
-		p->env[p->n_env++] = sp->env.v[i];
+		p->env[p->n_env++] = e;
 	}
-	return 0;
+	p->env[p->n_env] = NULL;
+	return r;
 }
 
 static int plan_rlimits(struct ks_arena *a, const struct ks_spec_process *sp,

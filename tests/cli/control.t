@@ -229,7 +229,8 @@ is "$(jq -r '.ociVersionMin, .ociVersionMax' "$T/features" | tr '\n' ' ')" "1.0.
 is "$(jq -c .hooks "$T/features")" "$(runc features | jq -c .hooks)" "features: runc's hooks"
 is "$(jq -c --slurpfile r <(runc features) '$r[0].linux.capabilities - .linux.capabilities' "$T/features")" '[]' "features: every capability that runc knows"
 is "$(jq -c --slurpfile r <(runc features) '$r[0].mountOptions - .mountOptions' "$T/features")" '[]' "features: every mount option that runc knows"
-is "$(jq -c --slurpfile r <(runc features) '($r[0].linux.seccomp.actions - .linux.seccomp.actions) + ($r[0].linux.seccomp.operators - .linux.seccomp.operators)' "$T/features")" '[]' "features: every action and operator of seccomp that runc knows"
+# SCMP_ACT_NOTIFY is not supported yet: refused, and not claimed.
+is "$(jq -c --slurpfile r <(runc features) '($r[0].linux.seccomp.actions - ["SCMP_ACT_NOTIFY"] - .linux.seccomp.actions) + ($r[0].linux.seccomp.operators - .linux.seccomp.operators)' "$T/features")" '[]' "features: every action and operator of seccomp that runc knows"
 # What it names, the parser takes.
 edit "$B" '.process.args = ["true"] | .mounts += [{destination: "/mnt", type: "tmpfs", source: "tmpfs", options: []}]'
 cp "$B/config.json" "$T/base.json"

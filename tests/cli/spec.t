@@ -54,6 +54,15 @@ for f in '.process.apparmorProfile = "nosuch"' '.process.selinuxLabel = "a:b:c:d
 	refuses "$f" '*' "refused where the host has no such module: ${f%% =*}"
 done
 
+with '.process.env = ["PATH=/bin", "A=1", "A=2", "HOME="]' 'env | grep -c ^A=; echo $A $HOME'
+is "$rc:$(tr '\n' , <<<"$out")" "0:1,2 /root," "a variable that stands twice has its last value; an empty HOME is found"
+with '.process.user = {uid: 1000, gid: 1000} | .process.cwd = "/closed" | .mounts += [{destination: "/closed", type: "tmpfs", source: "tmpfs", options: ["mode=700"]}]' 'pwd'
+is "$rc:$out" 0:/closed "a working directory that only root may enter is entered before root is left"
+with '.linux.maskedPaths = ["/etc/passwd"]' 'chmod 600 /etc/passwd 2>&1 | grep -c "ead-only"; cat /etc/passwd | wc -c'
+is "$(tr '\n' , <<<"$out"):$(stat -c %a /dev/null)" "1,0,:666" "a masked file is the host's null device, whose mode the container cannot change"
+with '.linux.devices = [{path: "/dev/d", type: "c", major: 1, minor: 3, fileMode: 8630}]' 'stat -c "%a %F" /dev/d'
+is "$rc:$out" "0:666 character special file" "a fileMode with the type in it, as podman gives it"
+
 # ---- exec takes CPUs -----------------------------------------------------------------
 jq '.process.args = ["sleep", "1000"] | .process.execCPUAffinity = {initial: "0", final: "1"} | .linux.personality = {domain: "LINUX32"}' "$T/base.json" >"$B/config.json"
 "$K" run -d -b "$B" "$TAG-a" </dev/null
