@@ -97,7 +97,7 @@ static int parse_bytes(const char *s, int64_t *ret)
 	}
 	if (v > INT64_MAX >> shift || (v < 0 && shift))
 		return -ERANGE;
-	*ret = v << shift;
+	*ret = v < 0 ? v : v << shift;
 	return 0;
 }
 
