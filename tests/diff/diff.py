@@ -245,7 +245,7 @@ class World:
             os.makedirs(f"{self.master}/{d}")
         shutil.copy(BUILD + "/helper/diff-probe", self.master + "/probe")
         shutil.copy(BUILD + "/helper/diff-probe", self.master + "/bin/probe")
-        for name, text in (("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n"), ("file", "x"),
+        for name, text in (("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/h:/bin/sh\n"), ("file", "x"),
                            ("etc/group", "root:x:0:\n")):
             open(f"{self.master}/{name}", "w").write(text)
         open(self.master + "/bad-exec", "w").write("no program")

@@ -49,9 +49,9 @@ static void ids(char **argv, char **envp)
 
 static void limits(void)
 {
-	static const int all[] = { RLIMIT_AS,	   RLIMIT_CORE,	    RLIMIT_CPU,	   RLIMIT_DATA,
-				   RLIMIT_FSIZE,   RLIMIT_MEMLOCK,  RLIMIT_NICE,   RLIMIT_NOFILE,
-				   RLIMIT_NPROC,   RLIMIT_MSGQUEUE, RLIMIT_RTPRIO, RLIMIT_STACK,
+	static const int all[] = { RLIMIT_AS,	 RLIMIT_CORE,	  RLIMIT_CPU,	 RLIMIT_DATA,
+				   RLIMIT_FSIZE, RLIMIT_MEMLOCK,  RLIMIT_NICE,	 RLIMIT_NOFILE,
+				   RLIMIT_NPROC, RLIMIT_MSGQUEUE, RLIMIT_RTPRIO, RLIMIT_STACK,
 				   RLIMIT_LOCKS };
 	struct rlimit r;
 
@@ -83,8 +83,8 @@ static void file(const char *path, const char *key, const char *const *prefixes)
 
 static void namespaces(void)
 {
-	static const char *const all[] = { "user", "pid", "net", "ipc", "uts", "mnt", "cgroup",
-					   "time" };
+	static const char *const all[] = { "user", "pid", "net",    "ipc",
+					   "uts",  "mnt", "cgroup", "time" };
 	char path[64], target[64];
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -174,18 +174,42 @@ static void calls(void)
 
 int main(int argc, char **argv, char **envp)
 {
-	static const char *const status[] = { "CapInh", "CapPrm", "CapEff",	 "CapBnd",
-					      "CapAmb", "NoNewPrivs", "Seccomp:", "SigBlk",
-					      "SigIgn", "SigCgt",     "Cpus_allowed_list", NULL };
+	static const char *const status[] = { "CapInh",
+					      "CapPrm",
+					      "CapEff",
+					      "CapBnd",
+					      "CapAmb",
+					      "NoNewPrivs",
+					      "Seccomp:",
+					      "SigBlk",
+					      "SigIgn",
+					      "SigCgt",
+					      "Cpus_allowed_list",
+					      NULL };
 	static const char *const paths[] = {
-		"/proc/kcore",	  "/proc/keys",	 "/proc/timer_list", "/proc/acpi",
-		"/sys/firmware",  "/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/bus",
-		"/dev/null",	  "/dev/full",	 "/dev/mine",	     "/bind",
-		"/bind/file",	  "/etc/passwd", "/dev/shm",	     "/data",
-		"/etc/made-file", "/proc/self/oom_score_adj", "/sys/kernel/mm",
+		"/proc/kcore",
+		"/proc/keys",
+		"/proc/timer_list",
+		"/proc/acpi",
+		"/sys/firmware",
+		"/proc/sys/kernel/hostname",
+		"/proc/sysrq-trigger",
+		"/proc/bus",
+		"/dev/null",
+		"/dev/full",
+		"/dev/mine",
+		"/bind",
+		"/bind/file",
+		"/etc/passwd",
+		"/dev/shm",
+		"/data",
+		"/etc/made-file",
+		"/proc/self/oom_score_adj",
+		"/sys/kernel/mm",
 	};
-	static const char *const dirs[] = { "", "/tmp", "/dev", "/etc", "/bind", "/data", "/data/sub",
-					    "/dev/shm", "/proc", "/sys", "/run" };
+	static const char *const dirs[] = { "",	     "/tmp",  "/dev",	   "/etc",
+					    "/bind", "/data", "/data/sub", "/dev/shm",
+					    "/proc", "/sys",  "/run" };
 	struct utsname u;
 	char buf[256];
 
@@ -212,7 +236,8 @@ int main(int argc, char **argv, char **envp)
 	printf("nice %d scheduler %d ioprio %ld dumpable %d\n", getpriority(PRIO_PROCESS, 0),
 	       sched_getscheduler(0), syscall(SYS_ioprio_get, 1, 0), prctl(PR_GET_DUMPABLE));
 	printf("pid1 %d\n", getpid() == 1);
-	long n = syscall(SYS_keyctl, KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, buf, sizeof(buf) - 1);
+	long n = syscall(SYS_keyctl, KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, buf,
+			 sizeof(buf) - 1);
 
 	printf("keyring %s\n", n > 0 ? buf : err(1));
 	calls();
