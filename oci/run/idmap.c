@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <kshim/compat.h>
+#include <kshim/crash.h>
 #include <kshim/fd.h>
 
 #include "plan.h"
@@ -37,6 +39,18 @@ static int write_maps(struct ks_arena *a, pid_t pid, const struct ks_list *uids,
 	return 0;
 }
 
+/*
+ * It has the container's lock as its parent has, so it must not outlive it.
+ * The parent may be gone before it says so: then it is somebody else's child.
+ */
+static void hold(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
 int ks_plan_idmap(struct ks_arena *a, const struct ks_list *uids, const struct ks_list *gids,
 		  int *ret_fd, struct ks_err *err)
 {
@@ -48,11 +62,12 @@ int ks_plan_idmap(struct ks_arena *a, const struct ks_list *uids, const struct k
 			err, KS_ERR_INVALID,
 			"an idmapped mount needs uidMappings and gidMappings, of its own "
 			"or of the container");
+	pid_t parent = getpid();
 	pid_t pid = ks_sys_clone3(&args);
 
 	if (pid == 0)
-		for (;;)
-			pause();
+		hold(parent);
+	ks_crash_point("idmap");
 	if (pid < 0)
 		return ks_err_set(err, -errno, "make a user namespace for an idmapped mount");
 	int r = write_maps(a, pid, uids, gids, err);

@@ -79,6 +79,11 @@ with '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {s
 [ "$rc" = 0 ] && [ "$(head -1 <<<"$out")" -gt 999999999 ]
 ok $? "time namespace: the offset is in force"
 like "$(tr -s ' \t\n' ' ' <<<"$out")" '*monotonic 5 7 boottime 1000000000 0*' "both clocks"
+jq '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {boottime: {secs: 1000000000}} | .process.args = ["sleep", "1000"]' "$T/base.json" >"$B/config.json"
+"$K" run -d -b "$B" "$TAG-t" </dev/null
+[ "$("$K" exec "$TAG-t" cut -d. -f1 /proc/uptime)" -gt 999999999 ]
+ok $? "exec joins it"
+"$K" delete -f "$TAG-t"
 refuses '.linux.timeOffsets = {boottime: {secs: 1}}' '*no time namespace*' "offsets without a namespace"
 refuses '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {realtime: {secs: 1}}' '*timeOffsets.realtime*' "a clock that is none"
 refuses '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {monotonic: {nanosecs: 1000000000}}' '*nanosecs*' "nanoseconds that are too many"
@@ -132,13 +137,28 @@ rm -rf "$B/rootfs/deep"
 map='uidMappings: [{containerID: 0, hostID: 5000, size: 1000}], gidMappings: [{containerID: 0, hostID: 6000, size: 1000}]'
 echo x >"$T/src/file"
 chown 7:8 "$T/src/file"
-with ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\"], $map}]" 'stat -c "%u %g" /mnt/file'
-is "$rc:$out" "0:5007 6008" "an idmapped bind mount"
-with ".linux.namespaces += [{type: \"user\"}] | .linux.uidMappings = [{containerID: 0, hostID: 5000, size: 1000}] | .linux.gidMappings = [{containerID: 0, hostID: 6000, size: 1000}] | .mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\", \"idmap\"]}] | .mounts |= map(select(.destination | startswith(\"/sys\") | not))" 'stat -c "%u %g" /mnt/file; echo y >/mnt/made; stat -c "%u %g" /mnt/made'
-is "$rc:$(tr '\n' , <<<"$out")" "0:7 8,0 0," "idmap alone takes the container's mappings"
-is "$(stat -c '%u %g' "$T/src/made")" "0 0" "and the host sees the ids as they are on the disk"
+if [ "$(stat -f -c %T "$T/src")" = tmpfs ] && [ "$(uname -r | cut -d. -f1-2 | sort -V - <(echo 6.3) | head -1)" != 6.3 ]; then
+	skip "idmapped mounts" "the test's directory is a tmpfs, which has none before Linux 6.3"
+else
+	with ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\"], $map}]" 'stat -c "%u %g" /mnt/file'
+	is "$rc:$out" "0:5007 6008" "an idmapped bind mount"
+	with ".linux.namespaces += [{type: \"user\"}] | .linux.uidMappings = [{containerID: 0, hostID: 5000, size: 1000}] | .linux.gidMappings = [{containerID: 0, hostID: 6000, size: 1000}] | .mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\", \"idmap\"]}] | .mounts |= map(select(.destination | startswith(\"/sys\") | not))" 'stat -c "%u %g" /mnt/file; echo y >/mnt/made; stat -c "%u %g" /mnt/made'
+	is "$rc:$(tr '\n' , <<<"$out")" "0:7 8,0 0," "idmap alone takes the container's mappings"
+	is "$(stat -c '%u %g' "$T/src/made")" "0 0" "and the host sees the ids as they are on the disk"
+fi
 refuses ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\", \"idmap\"]}]" '*needs uidMappings and gidMappings*' "idmap without any mapping"
 refuses ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\"], uidMappings: [{containerID: 0, hostID: 5000, size: 1}]}]" '*needs uidMappings and gidMappings*' "idmap with one of the two"
+refuses '.mounts += [{destination: "/proc", type: "proc", source: "proc", options: ["remount", "hidepid=2"]}]' '*remount changes the attributes*' "remount with an option of the file system is refused"
+refuses "$(mnt bind "$T/src" '["bind", "tmpcopyup"]')" '*tmpcopyup needs a tmpfs*' "a bind mount takes no tmpcopyup"
+if [ -x "$BUILD/crash/kshim" ]; then
+	# The process that holds a mapping has the container's lock as its parent has.
+	jq ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\"], $map}]" "$T/base.json" >"$B/config.json"
+	KSHIM_CRASH_AT=idmap "$BUILD/crash/kshim" run -b "$B" "$TAG-k" </dev/null 2>/dev/null
+	wait_for 5 eval '[ -z "$(own_processes)" ]'
+	is "$(own_processes)" "" "killed while it makes a mapping, kshim leaves no process"
+	try "$K" delete --force "$TAG-k"
+	is "$rc:$err" 0: "and nothing holds the container"
+fi
 with "$(mnt none / '["remount", "nosuid"]' | sed 's#/mnt#/proc#; s#"/", op#"proc", op#')" 'grep " /proc " /proc/self/mountinfo | cut -d" " -f6'
 like "$rc:$out" '0:*nosuid*' "remount sets attributes of what is there"
 with "$(mnt tmpfs tmpfs '["sync", "lazytime", "iversion", "mand", "silent", "loud", "noiversion"]')" 'grep " /mnt " /proc/self/mountinfo'
@@ -176,8 +196,8 @@ if [ -d /sys/fs/cgroup/memory ]; then
 	res '{memory: {limit: 67108864, kernel: 1, kernelTCP: 1}}' memory/memory.limit_in_bytes 67108864 "memory.kernel is without effect, as the spec has it"
 	res '{cpu: {quota: 50000, period: 100000, burst: 20000}}' cpu/cpu.cfs_burst_us 20000 "cpu.burst"
 	res '{cpu: {idle: 1, shares: 99}}' cpu/cpu.idle 1 "cpu.idle"
-	res '{pids: {limit: 0}}' pids/pids.max 1 "a pids.limit of 0 is 1"
-	res '{pids: {limit: -1}}' pids/pids.max max "and of -1 none"
+	res '{pids: {limit: 0}}' pids/pids.max max "a pids.limit of 0 is none, as podman means it"
+	res '{pids: {limit: -1}}' pids/pids.max max "and so is -1"
 	dev=$(lsblk -ndo MAJ:MIN 2>/dev/null | head -1 | tr -d ' ')
 	if [ -n "$dev" ]; then
 		res "{blockIO: {throttleReadBpsDevice: [{major: ${dev%:*}, minor: ${dev#*:}, rate: 1048576}]}}" blkio/blkio.throttle.read_bps_device "$dev 1048576" "blockIO.throttleReadBpsDevice"
@@ -192,6 +212,32 @@ refuses '.linux.resources.blockIO = {weight: 70000}' '*blockIO.weight*' "a weigh
 refuses '.linux.resources.rdma = {mlx: {}}' '*linux.resources.rdma.mlx*needs*' "an rdma device without a limit"
 refuses '.linux.resources.rdma = {mlx: {hcaHandles: 1}}' '*rdma*' "rdma where the host has no such controller"
 refuses '.linux.resources.network = {priorities: [{name: "e h", priority: 1}]}' '*network.priorities*' "an interface with a space in its name"
-refuses '.linux.resources.unified = {"memory.max": "1"}' '*unified: needs a cgroup v2 host*' "unified on v1"
+[ -d /sys/fs/cgroup/memory ] && refuses '.linux.resources.unified = {"memory.max": "1"}' '*unified: needs a cgroup v2 host*' "unified on v1"
+if grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null; then
+	res2() { # JQ-OBJECT FILE WANT NAME: on a host with v2 alone
+		N=$((N + 1))
+		jq ".process.args = [\"sleep\", \"1000\"] | .linux.resources += $1" "$T/base.json" >"$B/config.json"
+		try "$K" create -b "$B" "$TAG-$N"
+		is "$rc:$(tr '\n' ' ' <"/sys/fs/cgroup/kshim-$TAG-$N/$2")" "0:$3 " "v2: $4"
+		"$K" delete -f "$TAG-$N"
+	}
+	res2 '{memory: {limit: 67108864, reservation: 33554432}}' memory.low 33554432 "memory.reservation"
+	[ -e /sys/fs/cgroup/system.slice ] || res2 '{memory: {limit: -1}}' memory.max max "no limit of memory"
+	res2 '{cpu: {quota: 50000, period: 100000, burst: 20000}}' cpu.max.burst 20000 "cpu.burst"
+	res2 '{cpu: {period: 50000}}' cpu.max "max 50000" "a period alone"
+	res2 '{cpu: {idle: 1, shares: 99}}' cpu.idle 1 "cpu.idle"
+	res2 '{cpu: {shares: 1024}}' cpu.weight 39 "cpu.shares"
+	res2 '{cpu: {cpus: "0", mems: "0"}}' cpuset.cpus 0 "cpuset"
+	res2 '{pids: {limit: 0}}' pids.max max "a pids.limit of 0 is none"
+	res2 '{unified: {"memory.high": "67108864"}}' memory.high 67108864 "unified"
+	dev=$(lsblk -ndo MAJ:MIN 2>/dev/null | head -1 | tr -d ' ')
+	[ -z "$dev" ] || res2 "{blockIO: {throttleReadBpsDevice: [{major: ${dev%:*}, minor: ${dev#*:}, rate: 1048576}], throttleWriteIOPSDevice: [{major: ${dev%:*}, minor: ${dev#*:}, rate: 50}]}}" io.max "$dev rbps=1048576 wbps=max riops=max wiops=50" "blockIO"
+	refuses '.linux.resources.memory = {swappiness: 5}' '*swappiness: cgroup v2 has none*' "v2: swappiness"
+	refuses '.linux.resources.memory = {disableOOMKiller: true}' '*cgroup v2 cannot*' "v2: disableOOMKiller"
+	refuses '.linux.resources.cpu = {realtimeRuntime: 1}' '*cgroup v2 has none*' "v2: real time"
+	refuses '.linux.resources.network = {classID: 1}' '*neither net_cls*' "v2: network"
+	refuses '.linux.resources.blockIO = {leafWeight: 10}' '*leafWeight: cgroup v2 has none*' "v2: leafWeight"
+	refuses '.linux.resources.unified = {"nosuch.max": "1"}' '*nosuch.max is not there*' "v2: unified of a controller that is not there"
+fi
 "$K" delete -f "$TAG-x" 2>/dev/null
 no_leaks
