@@ -73,39 +73,38 @@ int ks_child_tune(struct ks_child *c)
 	return 0;
 }
 
-/* The host's procfs, held before it is out of reach; a mount over /proc is not believed. */
-int ks_child_hold_proc(struct ks_child *c)
-{
-	struct statfs sfs;
-
-	if (!c->p->process.apparmor && !c->p->process.selinux)
-		return 0;
-	c->host_proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (c->host_proc_fd < 0)
-		return ks_err_set(&c->err, -errno, "open /proc");
-	if (fstatfs(c->host_proc_fd, &sfs) < 0 || sfs.f_type != PROC_SUPER_MAGIC)
-		return ks_err_kind(&c->err, KS_ERR_INTERNAL, "/proc of this host is no procfs");
-	return 0;
-}
-
-/* Takes effect at the next execve: hooks must be behind it. */
+/*
+ * While /proc is the host's still: no descriptor of it is held where the
+ * container can see this process. It takes effect at the next execve of this
+ * process or of a child, so createContainer hooks are behind it.
+ */
 int ks_child_label(struct ks_child *c)
 {
 	const struct ks_plan_process *p = &c->p->process;
+	struct statfs sfs;
 	char text[512];
 	int r = 0;
 
+	if (!p->apparmor && !p->selinux)
+		return 0;
+	ks_auto_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (proc < 0)
+		return ks_err_set(&c->err, -errno, "open /proc");
+	/* Something else that is mounted there is not believed. */
+	if (fstatfs(proc, &sfs) < 0 || sfs.f_type != PROC_SUPER_MAGIC)
+		return ks_err_kind(&c->err, KS_ERR_INTERNAL, "/proc of this host is no procfs");
 	if (p->selinux)
-		r = ks_file_write_at(c->host_proc_fd, "self/attr/exec", p->selinux);
+		r = ks_file_write_at(proc, "self/attr/exec", p->selinux);
 	if (r < 0)
 		return ks_err_set(&c->err, r, "set process.selinuxLabel to %s", p->selinux);
 	if (!p->apparmor)
 		return 0;
 	ks_fmt(text, sizeof(text), "exec %s", p->apparmor);
 	/* Beside another security module it has a directory of its own. */
-	r = ks_file_write_at(c->host_proc_fd, "self/attr/apparmor/exec", text);
+	r = ks_file_write_at(proc, "self/attr/apparmor/exec", text);
 	if (r == -ENOENT)
-		r = ks_file_write_at(c->host_proc_fd, "self/attr/exec", text);
+		r = ks_file_write_at(proc, "self/attr/exec", text);
 	if (r < 0)
 		return ks_err_set(&c->err, r, "set process.apparmorProfile to %s", p->apparmor);
 	return 0;

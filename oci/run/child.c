@@ -166,7 +166,7 @@ static int step_hooks(struct ks_child *c)
  */
 static int step_close_others(struct ks_child *c)
 {
-	int keep[] = { c->sock, c->p->start_fd, c->state_fd, c->host_proc_fd };
+	int keep[] = { c->sock, c->p->start_fd, c->state_fd };
 	int r = ks_fd_close_others(3 + c->p->process.preserve_fds, keep, KS_ARRAY_LEN(keep));
 
 	return r < 0 ? ks_err_set(&c->err, r, "close the other descriptors") : 0;
@@ -212,7 +212,6 @@ struct step {
 static const struct step init_steps[] = {
 	{ "join cgroup", step_join_cgroup },
 	{ "map ids", step_wait_go },
-	{ "procfs of the host", ks_child_hold_proc },
 	{ "join namespaces", step_join_namespaces },
 	{ "time namespace", ks_child_time },
 	{ "host name", step_names },
@@ -224,6 +223,7 @@ static const struct step init_steps[] = {
 	{ "sysctl", step_sysctl },
 	{ "masked paths", ks_child_mask },
 	{ "hooks", step_hooks },
+	{ "label", ks_child_label },
 	{ "pivot root", ks_child_pivot },
 	{ "session", ks_child_session },
 	{ "console", ks_child_console },
@@ -239,7 +239,6 @@ static const struct step init_steps[] = {
 	{ "ready", step_ready },
 	{ "start", step_wait_start },
 	{ "start hooks", step_start_hooks },
-	{ "label", ks_child_label },
 	{ "exec", ks_child_exec },
 	{ NULL, NULL },
 };
@@ -249,7 +248,7 @@ static const struct step exec_steps[] = {
 	{ "join cgroup", step_join_cgroup },
 	{ "final CPUs", ks_child_final_cpus },
 	{ "map ids", step_wait_go },
-	{ "procfs of the host", ks_child_hold_proc },
+	{ "label", ks_child_label },
 	{ "join namespaces", step_join_namespaces },
 	{ "session", ks_child_session },
 	{ "console", ks_child_console },
@@ -262,7 +261,6 @@ static const struct step exec_steps[] = {
 	{ "descriptors", step_close_others },
 	{ "ready", step_ready },
 	{ "start", step_wait_start },
-	{ "label", ks_child_label },
 	{ "exec", ks_child_exec },
 	{ NULL, NULL },
 };
@@ -289,7 +287,6 @@ void ks_child_run(struct ks_plan *p, int sock)
 		.start_fd = -EBADF,
 		.state_fd = -EBADF,
 		.proc_fd = -EBADF,
-		.host_proc_fd = -EBADF,
 	};
 
 	/*

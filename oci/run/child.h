@@ -11,12 +11,11 @@
 
 struct ks_child {
 	struct ks_plan *p;
-	int sock;	  /* channel to the parent */
-	int start_fd;	  /* connection of `start`, or -EBADF */
-	int state_fd;	  /* state JSON for hooks, or -EBADF */
-	int host_proc_fd; /* the host's procfs, for labels, or -EBADF */
-	int proc_fd;	  /* a procfs that the container cannot have touched, or -EBADF */
-	bool in_cwd;	  /* the working directory is entered */
+	int sock;     /* channel to the parent */
+	int start_fd; /* connection of `start`, or -EBADF */
+	int state_fd; /* state JSON for hooks, or -EBADF */
+	int proc_fd;  /* a procfs that the container cannot have touched, or -EBADF */
+	bool in_cwd;  /* the working directory is entered */
 	char home[512];
 	struct ks_err err;
 };
@@ -33,7 +32,7 @@ int ks_child_copy_up(struct ks_child *c, int target_fd, int mount_fd);
 ks_child_step ks_child_devices, ks_child_console;
 /* child-tuning.c */
 ks_child_step ks_child_time, ks_child_initial_cpus, ks_child_final_cpus, ks_child_tune,
-	ks_child_hold_proc, ks_child_label;
+	ks_child_label;
 /* child-process.c */
 ks_child_step ks_child_session, ks_child_make_cwd, ks_child_rlimits, ks_child_cwd,
 	ks_child_seccomp_early, ks_child_identity, ks_child_find_command, ks_child_exec;
