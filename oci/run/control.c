@@ -9,6 +9,16 @@ static int check_alive(const struct ks_opened *o, struct ks_err *err)
 	return 0;
 }
 
+/* What is read from, or written to, a cgroup that is not there would be nothing, or for nothing. */
+static int check_cgroup(const struct ks_opened *o, struct ks_err *err)
+{
+	if (!o->no_record && !*o->c.cgroup_path)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "container \"%s\" has no cgroup (--cgroup-manager=disabled)",
+				   o->c.id);
+	return 0;
+}
+
 int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *err)
 {
 	struct ks_opened o;
@@ -17,6 +27,8 @@ int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *e
 
 	if (r == 0)
 		r = check_alive(&o, err);
+	if (r == 0)
+		r = check_cgroup(&o, err);
 	if (r == 0 && pause && o.status == KS_STATUS_PAUSED)
 		r = ks_err_kind(err, KS_ERR_STATE, "container already paused");
 	if (r == 0 && !pause && o.status != KS_STATUS_PAUSED)
@@ -39,6 +51,8 @@ int ks_container_update(int root_fd, const char *id, const struct ks_spec_resour
 	if (r == 0)
 		r = check_alive(&o, err);
 	if (r == 0)
+		r = check_cgroup(&o, err);
+	if (r == 0)
 		r = ks_opened_cgroup(&o, &cg, err);
 	if (r == 0)
 		r = ks_cgroup_apply(&cg, res, true, err);
@@ -54,6 +68,8 @@ int ks_container_pids(struct ks_arena *a, int root_fd, const char *id, pid_t **r
 	int r = ks_opened_open(root_fd, id, false, &o, err);
 
 	*ret_n = 0;
+	if (r == 0)
+		r = check_cgroup(&o, err);
 	if (r == 0)
 		r = ks_opened_cgroup(&o, &cg, err);
 	/* A container that has stopped has none, whatever stands in its cgroup. */
@@ -71,6 +87,8 @@ int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct k
 
 	if (r == 0)
 		r = check_alive(&o, err);
+	if (r == 0)
+		r = check_cgroup(&o, err);
 	if (r == 0) {
 		const char *path = ks_arena_strdup(a, o.c.cgroup_path);
 

@@ -145,10 +145,15 @@ static int make_record(struct making *m, struct ks_err *err)
 		k->freezer = ks_arena_strdup(m->arena, path);
 	if (!k->rootfs || !k->created || !k->boot_id)
 		return ks_err_oom(err);
-	if (m->c->storage && m->c->storage->plan)
-		return m->c->storage->plan(m->c->storage->data, m->arena, m->spec, m->c->id,
-					   &k->storage, err);
-	return 0;
+	if (!m->c->storage || !m->c->storage->plan)
+		return 0;
+	r = m->c->storage->plan(m->c->storage->data, m->arena, m->spec, m->c->id, &k->storage, err);
+	/* An emptyDir goes, and a disk is let go, only when every process is known to be gone. */
+	if (r == 0 && k->storage && m->c->no_cgroup && !k->own_pidns)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "a container with volumes needs a cgroup, or a pid namespace of "
+				   "its own");
+	return r;
 }
 
 static int save_text(int dir_fd, const char *name, const char *text, size_t len, struct ks_err *err)

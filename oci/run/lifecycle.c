@@ -125,6 +125,8 @@ int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_
 	ks_auto_fd int pidfd = -EBADF;
 	int r = ks_opened_open(root_fd, id, false, &o, err);
 
+	/* Without a cgroup nobody else is known to be of the container. */
+	all &= r == 0 && !o.no_record && *o.c.cgroup_path;
 	if (r == 0 && all)
 		r = signal_all(&o, sig, err);
 	else if (r == 0 && (o.status == KS_STATUS_STOPPED || o.status == KS_STATUS_CREATING))

@@ -109,6 +109,19 @@ if v1; then
 	is "$rc:$(cg memory memory.limit_in_bytes)" 0:9223372036854771712 "no limit any more"
 fi
 
+if grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null; then
+	cg2() { tr '\n' ' ' <"/sys/fs/cgroup/kshim-$ID/$1"; }
+	try "$K" update --memory 64M --memory-reservation 32M --cpu-share 1024 --cpu-quota 50000 --cpu-period 100000 --pids-limit 77 --cpuset-cpus 0 "$ID"
+	is "$rc:$(cg2 memory.max)$(cg2 memory.low)$(cg2 cpu.weight)$(cg2 cpu.max)$(cg2 pids.max)$(cg2 cpuset.cpus)" "0:67108864 33554432 39 50000 100000 77 0 " "v2: update of many at once"
+	try "$K" update --cpu-period 200000 "$ID"
+	is "$rc:$(cg2 cpu.max)" "0:50000 200000 " "v2: a new period leaves the quota"
+	"$K" update -r - "$ID" <<<'{"memory": {"limit": 4096, "checkBeforeUpdate": true}}' 2>"$T/err"
+	like "$?:$(cat "$T/err")" '1:*4096 is below the usage of*' "v2: checkBeforeUpdate"
+	try "$K" update --memory=-1 --pids-limit=-1 "$ID"
+	is "$rc:$(cg2 memory.max)$(cg2 pids.max)" "0:max max " "v2: no limit any more"
+	is "$("$K" events --stats "$ID" | jq '.data.memory.usage.usage > 0 and .data.cpu.usage.total > 0')" true "v2: events"
+fi
+
 # ---- events --------------------------------------------------------------------------
 try "$K" events --stats "$ID"
 is "$rc:$(jq -r '.type + " " + .id' <<<"$out")" "0:stats $ID" "events --stats: one line of JSON"
@@ -144,6 +157,12 @@ try "$K" exec -g 33 -g 44 "$ID" id -G
 is "$rc:$out" "0:0 33 44" "exec -g"
 try "$K" exec --apparmor nosuch "$ID" true
 is "$rc" 255 "exec --apparmor: refused where there is no AppArmor, or no such profile"
+if [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ]; then
+	try "$K" exec --apparmor unconfined "$ID" cat /proc/self/attr/current
+	like "$rc:$out" '0:unconfined*' "exec --apparmor with a profile that is there"
+else
+	skip "exec --apparmor with a profile that is there" "this host has no AppArmor"
+fi
 try "$K" exec --process-label a:b:c "$ID" true
 is "$rc" 255 "exec --process-label: the same for SELinux"
 if v1; then
@@ -202,6 +221,22 @@ edit "$B" '.process.args = ["sh", "-c", "echo $0; cat /proc/self/cgroup"]'
 try "$K" --cgroup-manager=disabled run -b "$B" "$ID"
 is "$rc" 0 "--cgroup-manager=disabled"
 is "$(grep -c "kshim-$ID" <<<"$out")" 0 "no cgroup is made"
+jq '.process.args = ["sleep", "1000"]' "$B/config.json" >"$T/sleep.json"
+"$K" --cgroup-manager=disabled run -d --config "$T/sleep.json" -b "$B" "$ID" </dev/null
+for verb in pause 'ps -f json' 'update --pids-limit 5' 'events --stats'; do
+	# shellcheck disable=SC2086 # words
+	try "$K" $verb "$ID"
+	like "$rc:$err" '1:*has no cgroup*' "${verb%% *} of a container without one says so"
+done
+is "$("$K" exec "$ID" echo in)" in "exec in it"
+try "$K" kill --all "$ID" KILL
+wait_for 5 eval '[ "$("$K" state "$ID" | jq -r .status)" = stopped ]'
+is "$rc:$("$K" state "$ID" | jq -r .status)" 0:stopped "kill --all ends its first process"
+"$K" delete "$ID"
+edit "$B" '.linux.namespaces |= map(select(.type != "pid")) | .annotations = {"dev.kshim.pod": "ns/p-0", "dev.kshim.volumes": "[{\"name\":\"e\",\"emptyDir\":{}}]", "dev.kshim.volume-mounts": "{\"*\":[{\"name\":\"e\",\"mountPath\":\"/mnt\"}]}"}'
+try "$K" --cgroup-manager=disabled run -b "$B" "$ID"
+like "$rc:$err" '1:*with volumes needs a cgroup*' "volumes need a cgroup, or a pid namespace, by which the end of all processes is known"
+bundle "$B" '.process.args = ["sh", "-c", "echo $0; cat /proc/self/cgroup"]'
 try "$K" --cgroup-manager cgroupfs run --config "$B/config.json" -b "$B" "$ID"
 is "$rc" 0 "--cgroup-manager=cgroupfs, run --config"
 mv "$B/config.json" "$T/elsewhere.json"
