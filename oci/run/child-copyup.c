@@ -5,7 +5,6 @@
  * attributes. The tmpfs is still detached, so nobody sees it half-filled, and
  * nothing of the source is followed: each name is opened in its directory.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/sendfile.h>
@@ -64,26 +63,34 @@ static int copy_link(int from, int to, const char *name)
 	return symlinkat(target, to, name) < 0 ? -errno : 0;
 }
 
+static int copy_subdir(struct ks_child *c, int from, int to, const char *name, int depth)
+{
+	ks_auto_fd int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	ks_auto_fd int out = -EBADF;
+
+	if (in >= 0 && mkdirat(to, name, 0700) == 0)
+		out = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (out < 0)
+		return ks_err_set(&c->err, -errno, "tmpcopyup: copy %s", name);
+	return copy_dir(c, in, out, depth + 1);
+}
+
 static int copy_entry(struct ks_child *c, int from, int to, const char *name, int depth)
 {
 	struct stat st;
 	int r = 0;
 
 	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	if (S_ISLNK(st.st_mode)) {
+		return ks_err_set(&c->err, -errno, "tmpcopyup: copy %s", name);
+	if (S_ISDIR(st.st_mode)) {
+		/* Its error tells of what is inside. */
+		r = copy_subdir(c, from, to, name, depth);
+		if (r < 0)
+			return r;
+	} else if (S_ISLNK(st.st_mode)) {
 		r = copy_link(from, to, name);
 	} else if (S_ISREG(st.st_mode)) {
 		r = copy_file(from, to, name, &st);
-	} else if (S_ISDIR(st.st_mode)) {
-		ks_auto_fd int in =
-			openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		ks_auto_fd int out = -EBADF;
-
-		if (in < 0 || mkdirat(to, name, 0700) < 0)
-			return -errno;
-		out = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		r = out < 0 ? -errno : copy_dir(c, in, out, depth + 1);
 	} else if (!S_ISSOCK(st.st_mode)) {
 		r = mknodat(to, name, st.st_mode, st.st_rdev) < 0 ? -errno : 0;
 	} else {
@@ -94,7 +101,7 @@ static int copy_entry(struct ks_child *c, int from, int to, const char *name, in
 	/* After the owner, whose change takes the setuid bits away. */
 	if (r == 0 && !S_ISLNK(st.st_mode) && fchmodat(to, name, st.st_mode & 07777, 0) < 0)
 		r = -errno;
-	return r;
+	return r < 0 ? ks_err_set(&c->err, r, "tmpcopyup: copy %s", name) : 0;
 }
 
 static int copy_dir(struct ks_child *c, int from, int to, int depth)
@@ -116,10 +123,7 @@ static int copy_dir(struct ks_child *c, int from, int to, int depth)
 			int r = copy_entry(c, from, to, d->name, depth);
 
 			if (r < 0)
-				return c->err.num || c->err.kind ?
-					       r :
-					       ks_err_set(&c->err, r, "tmpcopyup: copy %s",
-							  d->name);
+				return r;
 		}
 	}
 	return n < 0 ? ks_err_set(&c->err, -errno, "tmpcopyup: list a directory") : 0;

@@ -169,7 +169,11 @@ static int remount(struct ks_child *c, struct ks_plan_mount *m)
 
 	if (fd < 0)
 		return ks_err_set(&c->err, fd, "open %s", m->target);
-	return set_opts(c, fd, &m->opts, 0);
+	int r = set_opts(c, fd, &m->opts, 0);
+
+	if (r == 0 && m->opts.propagation)
+		r = ks_mount_propagate(fd, m->opts.propagation, m->opts.propagation_rec, &c->err);
+	return r;
 }
 
 static int mount_hierarchy(struct ks_child *c, int dir, struct ks_plan_cgroup *g,

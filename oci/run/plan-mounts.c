@@ -41,6 +41,9 @@ static int plan_bind(const struct ks_create *c, const struct ks_spec_mount *sm,
 		r = ks_mount_set(m->fd, m->opts.attr_set, m->opts.attr_clr, false, err);
 	if (r == 0)
 		r = ks_mount_set(m->fd, m->opts.rec_set, m->opts.rec_clr, true, err);
+	if (r == 0 && m->opts.copy_up)
+		return ks_err_kind(err, KS_ERR_INVALID, "mount on %s: tmpcopyup needs a tmpfs",
+				   sm->destination);
 	if (r == 0 && m->idmap_fd >= 0)
 		r = ks_mount_idmap(m->fd, m->idmap_fd, m->opts.idmap_rec, err);
 	m->idmap_fd = ks_fd_close(m->idmap_fd);
@@ -125,6 +128,12 @@ static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struc
 		return ks_err_prefix(err, r, "mount on %s", m->target);
 	if (m->opts.remount) {
 		m->kind = KS_PLAN_REMOUNT;
+		if (m->opts.fs.n || m->opts.super.n || m->opts.copy_up || m->idmap_fd >= 0)
+			return ks_err_kind(
+				err, KS_ERR_UNSUPPORTED,
+				"mount on %s: a remount changes the attributes of the mount "
+				"alone",
+				m->target);
 		return 0;
 	}
 	if (m->opts.bind || ks_streq(sm->type ? sm->type : "", "bind")) {
@@ -148,6 +157,10 @@ static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struc
 			return ks_err_oom(err);
 	if (ks_streq(sm->type, "cgroup") && !cg->host.v2) {
 		m->kind = KS_PLAN_CGROUP;
+		if (m->opts.copy_up || m->idmap_fd >= 0)
+			return ks_err_kind(err, KS_ERR_INVALID,
+					   "mount on %s: cgroups take no mapping and no copy",
+					   m->target);
 		return plan_cgroup_v1(a, cg, p, err);
 	}
 	if (ks_streq(sm->type, "cgroup"))
