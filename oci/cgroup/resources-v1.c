@@ -165,14 +165,14 @@ static int apply_cpuset(const struct ks_cgroup *cg, const struct ks_spec_cpu *c,
 static int apply_pids(const struct ks_cgroup *cg, const struct ks_spec_pids *p, struct ks_err *err)
 {
 	ks_auto_fd int fd = -EBADF;
-	int r = open_controller(cg, "pids", p->limit.set, &fd, err);
+	/* 0 is no limit: what podman makes of --pids-limit=-1, and crun 1.8 and runc 1.1 of 0. */
+	int r = open_controller(cg, "pids", p->limit.set && p->limit.v, &fd, err);
 
 	if (r < 0 || fd < 0)
 		return r;
 	if (p->limit.v < 0)
 		return ks_cgroup_write(fd, "pids.max", "max", err);
-	/* With none at all there is no container: 0 is 1, as in runc 1.4 and systemd. */
-	return ks_cgroup_write_i64(fd, "pids.max", p->limit.v ? p->limit.v : 1, err);
+	return ks_cgroup_write_i64(fd, "pids.max", p->limit.v, err);
 }
 
 static int apply_hugetlb(const struct ks_cgroup *cg, const struct ks_list *limits,

@@ -164,9 +164,9 @@ int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 		r = apply_memory(fd, &res->memory, err);
 	if (r == 0)
 		r = apply_cpu(fd, &res->cpu, err);
-	/* With none at all there is no container: 0 is 1, as in runc 1.4 and systemd. */
-	if (r == 0 && res->pids.limit.set)
-		r = write_limit(fd, "pids.max", res->pids.limit.v ? res->pids.limit.v : 1, err);
+	/* 0 is no limit: what podman makes of --pids-limit=-1, and crun 1.8 and runc 1.1 of 0. */
+	if (r == 0 && res->pids.limit.set && res->pids.limit.v)
+		r = write_limit(fd, "pids.max", res->pids.limit.v, err);
 	if (r == 0 && ks_block_io_is_set(&res->block_io))
 		r = ks_cgroup2_block_io(fd, &res->block_io, err);
 	if (r == 0)

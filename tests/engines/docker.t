@@ -59,6 +59,8 @@ is "$rc:$out:$(cat "$T/data/f")" 1:inside:inside "volumes, one read-only"
 try docker run --rm --memory 64m --pids-limit 33 --cpus 0.5 --cpuset-cpus 0 box sh -c 'cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes pids/pids.max cpu/cpu.cfs_quota_us cpuset/cpuset.cpus 2>/dev/null || cat memory.max pids.max; true'
 is "$rc:$(tr '\n' ' ' <<<"$out")" "0:67108864 33 50000 0 " "limits"
 why 0
+try docker run --rm --pids-limit 0 box sh -c '(true); echo forked'
+is "$rc:$out" 0:forked "--pids-limit 0 is no limit"
 try docker run --rm --cap-drop all --cap-add chown box grep CapEff /proc/self/status
 like "$out" '*0000000000000001' "--cap-drop, --cap-add"
 try docker run --rm box grep Seccomp: /proc/self/status

@@ -58,6 +58,8 @@ like "$out" '*0000000000000001' "--cap-drop, --cap-add"
 try $P run --rm $O --memory 64m --pids-limit 33 --cpu-shares 300 $I sh -c 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max'
 is "$rc:$(tr '\n' ' ' <<<"$out")" "0:67108864 33 " "limits"
 why 0
+try $P run --rm $O --pids-limit -1 $I sh -c '(true); echo forked'
+is "$rc:$out" 0:forked "--pids-limit -1 is no limit"
 try $P run --rm $O --privileged $I sh -c 'ls /dev | wc -l; grep CapEff /proc/self/status'
 [ "$rc" = 0 ] && [ "$(head -1 <<<"$out")" -gt 20 ]
 ok $? "--privileged"
