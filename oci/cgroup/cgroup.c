@@ -11,6 +11,7 @@
 #include "hierarchy.h"
 #include "resources.h"
 
+/* Copies cpus and mems from the parent directory into a v1 cpuset that has none. */
 static int cpuset_inherit(const char *dir, struct ks_err *err)
 {
 	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
@@ -39,46 +40,21 @@ static int cpuset_inherit(const char *dir, struct ks_err *err)
 	return 0;
 }
 
-/*
- * Makes one directory and its parents. A v1 cpuset starts empty, and no task
- * can join it before it has cpus and memory nodes: each level copies them.
- */
-static int make_v1(const char *mount, const char *path, bool cpuset, struct ks_err *err)
-{
-	char dir[PATH_MAX];
-	size_t base = ks_fmt(dir, sizeof(dir), "%s", mount);
-
-	for (const char *p = path; *p;) {
-		size_t n = 1 + strcspn(p + 1, "/");
-
-		if (base + n + 1 > sizeof(dir))
-			return ks_err_set(err, -ENAMETOOLONG, "make cgroup %s", path);
-		memcpy(dir + base, p, n);
-		base += n;
-		dir[base] = '\0';
-		p += n;
-		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-			return ks_err_set(err, -errno, "make cgroup %s", dir);
-		int r = cpuset ? cpuset_inherit(dir, err) : 0;
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Enables for the children of @dirfd every controller that it has itself. */
-static void enable_controllers(int dirfd)
+/* Enables for the children of a directory every controller that it has itself. */
+static int enable_controllers(const char *dir, struct ks_err *err)
 {
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	ks_auto_fd int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct ks_strv list;
 	char *text;
 
+	if (dirfd < 0)
+		return ks_err_set(err, -errno, "open %s", dir);
 	if (ks_file_read_at(&a, dirfd, "cgroup.controllers", 4096, &text, NULL) < 0)
-		return;
+		return 0;
 	text[strcspn(text, "\n")] = '\0';
 	if (ks_str_split(&a, text, ' ', &list) < 0)
-		return;
+		return ks_err_oom(err);
 	/*
 	 * Each apart: one that cannot be had (processes in the parent, no real-time budget)
 	 * must not keep the others away. A limit that then has no file is an error later.
@@ -89,28 +65,36 @@ static void enable_controllers(int dirfd)
 		if (word)
 			(void)ks_file_write_at(dirfd, "cgroup.subtree_control", word);
 	}
+	return 0;
 }
 
-static int make_v2(const char *mount, const char *path, struct ks_err *err)
+/*
+ * Makes one directory and its parents. On v2 each level hands its controllers
+ * on. A v1 cpuset starts empty, and no task can join it before it has cpus and
+ * memory nodes: each level copies them.
+ */
+static int make_dir(const char *mount, const char *path, bool v2, bool cpuset, struct ks_err *err)
 {
 	char dir[PATH_MAX];
 	size_t base = ks_fmt(dir, sizeof(dir), "%s", mount);
 
 	for (const char *p = path; *p;) {
 		size_t n = 1 + strcspn(p + 1, "/");
-		ks_auto_fd int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		int r = v2 ? enable_controllers(dir, err) : 0;
 
-		if (fd < 0)
-			return ks_err_set(err, -errno, "open %s", dir);
+		if (r < 0)
+			return r;
 		if (base + n + 1 > sizeof(dir))
 			return ks_err_set(err, -ENAMETOOLONG, "make cgroup %s", path);
-		enable_controllers(fd);
 		memcpy(dir + base, p, n);
 		base += n;
 		dir[base] = '\0';
 		p += n;
 		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 			return ks_err_set(err, -errno, "make cgroup %s", dir);
+		r = cpuset ? cpuset_inherit(dir, err) : 0;
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -156,12 +140,9 @@ int ks_cgroup_create(const struct ks_cgroup *cg, const struct ks_spec_resources 
 			ks_fmt(dir, sizeof(dir), "%s", cg->host.v2_mount);
 		else
 			ks_fmt(dir, sizeof(dir), KS_CGROUP_ROOT "/%s", cg->host.v1[i].name);
-		if (v2)
-			r = make_v2(dir, cg->path, err);
-		else
-			r = make_v1(dir, cg->path,
-				    ks_cgroup_has_controller(cg->host.v1[i].controllers, "cpuset"),
-				    err);
+		r = make_dir(dir, cg->path, v2,
+			     !v2 && ks_cgroup_has_controller(cg->host.v1[i].controllers, "cpuset"),
+			     err);
 		ks_crash_point("cgroup-made");
 	}
 	if (r >= 0 && res)
