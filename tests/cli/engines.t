@@ -16,6 +16,12 @@ is "$(ls "$KSHIM_ROOT/seccomp" | wc -l)" 1 "the compiled profile is kept"
 : >"$KSHIM_ROOT/seccomp/$(ls "$KSHIM_ROOT/seccomp")"
 try "$K" run -b "$T/c" "$TAG-1"
 is "$rc" 0 "an empty one is made anew"
+edit "$T/c" '.process.args = ["sleep", "1000"]'
+"$K" run -d -b "$T/c" "$TAG-2" </dev/null
+rm -f "$KSHIM_ROOT"/seccomp/*
+try "$K" exec "$TAG-2" grep Seccomp: /proc/self/status
+like "$rc:$out" '0:*2' "exec compiles the profile again when its program is gone"
+"$K" delete -f "$TAG-2"
 edit "$T/c" '.process.args = ["unshare", "-r", "true"]'
 try "$K" run -b "$T/c" "$TAG-1"
 [ "$rc" -ne 0 ]

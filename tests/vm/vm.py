@@ -177,7 +177,7 @@ def suites():
     """name -> (kernel, command line, seconds, script; None: boots of its own)"""
     # Through a pipe: on a terminal, as the serial line is one, it would draw.
     tap = "export BUILD=/k/build; exec > >(cat) 2>&1; perl tests/lib/run.pl -j 2 "
-    cli = "tests/cli/{errors,found,kill,lifecycle,peers,security,v2}.t"
+    cli = "tests/cli/{control,errors,found,kill,lifecycle,peers,security,spec,v2}.t"
     short = "tests/cli/{lifecycle,peers,v2}.t tests/volumes/emptydir.t"
     return {
         "cgroup2": ("6.1", "", 300, tap + "tests/vm/guest/cgroup2.t"),
@@ -185,7 +185,7 @@ def suites():
         "power": ("6.1", "", 300, None),
         "cli": ("6.1", "", 900, tap + cli),
         "volumes": ("6.1", "", 900, tap + "build/unit/test_* tests/volumes/{emptydir,claims}.t"),
-        "containerd": ("6.1", "", 400, tap + "tests/cli/engines.t"),
+        "containerd": ("6.1", "", 400, tap + "tests/cli/engines.t tests/engines/containerd.t"),
         "v1": ("6.1", "kshim.cgroup=v1", 500, tap + short),
         "hybrid": ("6.1", "kshim.cgroup=hybrid", 500, tap + "tests/cli/{lifecycle,v2}.t"),
         "newer": ("6.12", "", 600, tap + "tests/vm/guest/*.t tests/volumes/{emptydir,claims}.t"),
