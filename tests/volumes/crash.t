@@ -105,9 +105,13 @@ stop_at_each "start and delete" true "$T/life" recover_data
 
 # ---- create and start -------------------------------------------------------------------------------
 
-bundle "$T/b" '.process.args = ["sleep", "1000"] | .hostname = "p-0" | .annotations = {"dev.kshim.pod": "ns/p-0",
+mkdir "$T/idmapped"
+bundle "$T/b" '.mounts += [{destination: "/idmapped", source: "'"$T"'/idmapped", options: ["bind"],
+	uidMappings: [{containerID: 0, hostID: 5000, size: 9}], gidMappings: [{containerID: 0, hostID: 5000, size: 9}]}]
+	| .process.args = ["sleep", "1000"] | .hostname = "p-0" | .annotations = {"dev.kshim.pod": "ns/p-0",
 	"dev.kshim.volumes": "[{\"name\":\"d\",\"persistentVolumeClaim\":{\"claimName\":\"data-p-0\"}}]",
 	"dev.kshim.volume-mounts": "{\"*\":[{\"name\":\"d\",\"mountPath\":\"/mnt\"}]}"} | .root.readonly = false'
+stop_at_each "create" true "$C create -b $T/b $ID" recover_data
 created() { "$C" create -b "$T/b" "$ID" >/dev/null 2>"$T/err2" </dev/null || bad "create fails"; }
 recover_start() {
 	# Whether it got to start or not: it can be started once, and not twice.
