@@ -256,6 +256,7 @@ static int launch(struct making *m, struct ks_err *err)
 			return r;
 		m->launched.tty_fd = ks_fd_close(m->launched.tty_fd);
 	}
+	ks_launch_size_terminal(&m->launched);
 	if (m->c->pidfd_socket) {
 		r = ks_socket_send_fd(m->c->pidfd_socket, "pidfd", m->launched.pidfd, err);
 		if (r < 0)

@@ -101,6 +101,8 @@ static int finish(struct ks_launched *l, const struct ks_exec *e, struct ks_err 
 		r = ks_socket_send_fd(e->console_socket, "console", l->tty_fd, err);
 		l->tty_fd = ks_fd_close(l->tty_fd);
 	}
+	if (r == 0)
+		ks_launch_size_terminal(l);
 	if (r == 0 && e->pidfd_socket)
 		r = ks_socket_send_fd(e->pidfd_socket, "pidfd", l->pidfd, err);
 	if (r == 0 && e->pid_file)

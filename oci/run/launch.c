@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
@@ -327,6 +328,14 @@ int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
 		if (r < 0)
 			return r;
 	}
+}
+
+void ks_launch_size_terminal(const struct ks_launched *l)
+{
+	struct winsize ws;
+
+	if (l->tty_fd >= 0 && ioctl(0, TIOCGWINSZ, &ws) == 0)
+		(void)ioctl(l->tty_fd, TIOCSWINSZ, &ws);
 }
 
 int ks_launch_wait_exec(int sock, struct ks_err *err)

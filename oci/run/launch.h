@@ -37,6 +37,12 @@ int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
 /* Sends a plain message; a child that is gone gives its own error. */
 int ks_launch_send(struct ks_launched *l, enum ks_launch_msg type, int fd, struct ks_err *err);
 
+/*
+ * Gives a terminal that is relayed the size of the caller's own, before the program can ask for
+ * it: the relay begins when that runs already. Does nothing without a terminal on either side.
+ */
+void ks_launch_size_terminal(const struct ks_launched *l);
+
 /* Waits until the child has executed its program: 0, or the error that it sent. */
 int ks_launch_wait_exec(int sock, struct ks_err *err);
 
