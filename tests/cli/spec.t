@@ -63,6 +63,18 @@ is "$(tr '\n' , <<<"$out"):$(stat -c %a /dev/null)" "1,0,:666" "a masked file is
 with '.linux.devices = [{path: "/dev/d", type: "c", major: 1, minor: 3, fileMode: 8630}]' 'stat -c "%a %F" /dev/d'
 is "$rc:$out" "0:666 character special file" "a fileMode with the type in it, as podman gives it"
 
+# Two signals that the C library keeps to itself, and one that it does not, ignored by the caller.
+cat >"$T/ignore.py" <<'P'
+import ctypes, os, sys
+action = (ctypes.c_uint64 * 4)(1)  # SIG_IGN, in the kernel's own structure
+for sig in (10, 32, 33):
+    ctypes.CDLL(None).syscall(13, sig, action, None, 8)
+os.execv(sys.argv[1], sys.argv[1:])
+P
+edit "$B" '.process.args = ["grep", "SigIgn", "/proc/self/status"]'
+try python3 "$T/ignore.py" "$K" run -b "$B" "$TAG-s"
+like "$rc:$out" '0:*0000000000000000' "no signal is ignored in a container, whatever its caller ignores"
+
 # ---- exec takes CPUs -----------------------------------------------------------------
 jq '.process.args = ["sleep", "1000"] | .process.execCPUAffinity = {initial: "0", final: "1"} | .linux.personality = {domain: "LINUX32"}' "$T/base.json" >"$B/config.json"
 "$K" run -d -b "$B" "$TAG-a" </dev/null
