@@ -41,9 +41,10 @@ struct ks_container {
 	bool own_pidns;	     /* all its processes end with its first */
 	bool no_new_keyring; /* its processes keep the caller's session keyring */
 	/* What start, exec and delete need of the spec, so that they need not read it again. */
-	bool poststart, poststop; /* it has such hooks */
-	const char *seccomp;	  /* name of the compiled program, or NULL */
-	uint32_t seccomp_flags;	  /* of seccomp(2) */
+	bool poststart, poststop;		       /* it has such hooks */
+	const char *seccomp;			       /* name of the compiled program, or NULL */
+	uint32_t seccomp_flags;			       /* of seccomp(2) */
+	const char *listener_path, *listener_metadata; /* of a filter that notifies, or NULL */
 	struct ks_opt_u64 personality;
 	struct ks_opt_u64 pid, start_time; /* of init; unset while creating */
 	struct ks_map annotations;
@@ -89,3 +90,6 @@ int ks_state_list(struct ks_arena *a, int root_fd, struct ks_strv *ret, struct k
 
 /** ks_state_write_oci() - the OCI state object, as the `state` verb prints it and hooks get it */
 void ks_state_write_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o);
+
+/** ks_state_put_oci() - the members of that object, into one that is open */
+void ks_state_put_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o);

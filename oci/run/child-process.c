@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
-#include <linux/seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -94,23 +93,6 @@ int ks_child_cwd(struct ks_child *c)
 	c->in_cwd = r == 0;
 	/* Only its user may be allowed in: tried again in ks_child_identity(). */
 	return r == -EACCES ? 0 : r;
-}
-
-static int load_seccomp(struct ks_child *c)
-{
-	const struct ks_plan_process *p = &c->p->process;
-
-	if (!p->seccomp.len)
-		return 0;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->seccomp_flags, &p->seccomp) < 0)
-		return ks_err_set(&c->err, -errno, "load the seccomp filter");
-	return 0;
-}
-
-/* Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to be dropped. */
-int ks_child_seccomp_early(struct ks_child *c)
-{
-	return c->p->process.no_new_privs ? 0 : load_seccomp(c);
 }
 
 static int drop_bounding(struct ks_child *c)
@@ -338,7 +320,7 @@ int ks_child_exec(struct ks_child *c)
 	if (ks_sys_close_range(3 + p->preserve_fds, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return ks_err_set(&c->err, -errno, "close the other descriptors");
 	/* From here on only what the filter allows can be called. */
-	int r = p->no_new_privs ? load_seccomp(c) : 0;
+	int r = p->no_new_privs ? ks_child_load_seccomp(c) : 0;
 
 	if (r < 0)
 		return r;

@@ -35,7 +35,9 @@ ks_child_step ks_child_time, ks_child_initial_cpus, ks_child_final_cpus, ks_chil
 	ks_child_label;
 /* child-process.c */
 ks_child_step ks_child_session, ks_child_make_cwd, ks_child_rlimits, ks_child_cwd,
-	ks_child_seccomp_early, ks_child_identity, ks_child_find_command, ks_child_exec;
+	ks_child_identity, ks_child_find_command, ks_child_exec;
+/* child-seccomp.c: early without no_new_privs, else right before exec */
+ks_child_step ks_child_seccomp_early, ks_child_load_seccomp;
 
 /* Waits for a message of that type; anything else is an error. *ret_fd as in ks_channel_recv(). */
 int ks_child_expect(struct ks_child *c, int sock, enum ks_launch_msg type, int *ret_fd);

@@ -209,13 +209,14 @@ static int make_plan(struct making *m, struct ks_err *err)
 {
 	const struct ks_spec *s = m->spec;
 	bool new_userns = ks_spec_namespace(s, KS_NS_USER) != NULL;
+	struct ks_seccomp_target target = { 0 };
 	int r = ks_plan_init_container(m->arena, m->c, s, &m->cgroup, &m->plan, err);
 
 	if (r == 0)
 		r = ks_plan_process(m->arena, s->process, new_userns, m->c->warnings,
 				    &m->plan.process, err);
 	if (r == 0)
-		r = ks_seccomp_plan(m->arena, s, m->c->root_fd, &m->plan.process, err);
+		r = ks_seccomp_plan(m->arena, s, m->c->root_fd, &m->plan.process, &target, err);
 	if (r < 0)
 		return r;
 	r = ks_plan_memory_policy(m->arena, s->lnx.memory_policy, &m->plan.process.tuning, err);
@@ -229,6 +230,8 @@ static int make_plan(struct making *m, struct ks_err *err)
 	}
 	m->out->container.seccomp = m->plan.process.seccomp_name;
 	m->out->container.seccomp_flags = m->plan.process.seccomp_flags;
+	m->out->container.listener_path = target.path;
+	m->out->container.listener_metadata = target.metadata;
 	m->plan.process.preserve_fds = m->c->preserve_fds;
 	if (!m->c->no_new_keyring) {
 		m->plan.process.keyring = ks_arena_printf(m->arena, "_ses.%s", m->c->id);
@@ -243,6 +246,8 @@ static int launch(struct making *m, struct ks_err *err)
 	struct ks_container *k = &m->out->container;
 	int r = ks_launch(&m->plan, &m->launched, err);
 
+	m->launched.listener = (struct ks_listener){ k, KS_STATUS_CREATING };
+
 	if (r == 0)
 		r = ks_launch_oom_score(&m->launched, m->spec->process, err);
 	if (r == 0)
@@ -251,14 +256,15 @@ static int launch(struct making *m, struct ks_err *err)
 		return r;
 	ks_crash_point("ready");
 	if (m->launched.tty_fd >= 0 && m->c->console_socket) {
-		r = ks_socket_send_fd(m->c->console_socket, "console", m->launched.tty_fd, err);
+		r = ks_socket_send_fd(m->c->console_socket, "console", m->launched.tty_fd, "", 1,
+				      err);
 		if (r < 0)
 			return r;
 		m->launched.tty_fd = ks_fd_close(m->launched.tty_fd);
 	}
 	ks_launch_size_terminal(&m->launched);
 	if (m->c->pidfd_socket) {
-		r = ks_socket_send_fd(m->c->pidfd_socket, "pidfd", m->launched.pidfd, err);
+		r = ks_socket_send_fd(m->c->pidfd_socket, "pidfd", m->launched.pidfd, "", 1, err);
 		if (r < 0)
 			return r;
 	}
@@ -391,8 +397,10 @@ int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct k
 {
 	int r = ks_channel_send(c->sock, KS_MSG_START, NULL, 0, -1, err);
 
+	struct ks_listener listener = { &c->container, KS_STATUS_CREATED };
+
 	if (r >= 0)
-		r = ks_launch_wait_exec(c->sock, err);
+		r = ks_launch_wait_exec(c->sock, &listener, c->pid, err);
 	c->sock = ks_fd_close(c->sock);
 	if (r == 0)
 		r = ks_hooks_run_list(&s->hooks.poststart, "poststart", &c->container,

@@ -37,15 +37,17 @@ static int plan_seccomp(struct ks_arena *a, const struct ks_exec *e, const struc
 			struct ks_plan_process *p, struct ks_err *err)
 {
 	struct ks_spec s = { 0 };
+	struct ks_seccomp_target target;
 
 	if (!c->seccomp)
 		return 0;
 	p->seccomp_flags = c->seccomp_flags;
+	p->seccomp_listener = c->listener_path;
 	if (ks_seccomp_reuse(a, e->root_fd, c->seccomp, p) == 0)
 		return 0;
 	int r = ks_container_spec(a, e->root_fd, e->id, &s, err);
 
-	return r < 0 ? r : ks_seccomp_plan(a, &s, e->root_fd, p, err);
+	return r < 0 ? r : ks_seccomp_plan(a, &s, e->root_fd, p, &target, err);
 }
 
 static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_container *c,
@@ -98,20 +100,20 @@ static int finish(struct ks_launched *l, const struct ks_exec *e, struct ks_err 
 	int r = ks_launch_wait(l, KS_MSG_READY, NULL, NULL, err);
 
 	if (r == 0 && l->tty_fd >= 0 && e->console_socket) {
-		r = ks_socket_send_fd(e->console_socket, "console", l->tty_fd, err);
+		r = ks_socket_send_fd(e->console_socket, "console", l->tty_fd, "", 1, err);
 		l->tty_fd = ks_fd_close(l->tty_fd);
 	}
 	if (r == 0)
 		ks_launch_size_terminal(l);
 	if (r == 0 && e->pidfd_socket)
-		r = ks_socket_send_fd(e->pidfd_socket, "pidfd", l->pidfd, err);
+		r = ks_socket_send_fd(e->pidfd_socket, "pidfd", l->pidfd, "", 1, err);
 	if (r == 0 && e->pid_file)
 		r = ks_pid_file_write(e->pid_file, l->pid, err);
 	if (r == 0)
 		r = ks_launch_send(l, KS_MSG_SAVED, -1, err);
 	if (r == 0)
 		r = ks_launch_send(l, KS_MSG_START, -1, err);
-	return r == 0 ? ks_launch_wait_exec(l->sock, err) : r;
+	return r == 0 ? ks_launch_wait_exec(l->sock, &l->listener, l->pid, err) : r;
 }
 
 int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, struct ks_process *ret,
@@ -137,6 +139,7 @@ int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, struct ks_pro
 		r = plan_exec(a, e, &c, &p, err);
 	if (r == 0)
 		r = ks_launch(&p, &l, err);
+	l.listener = (struct ks_listener){ &c, KS_STATUS_RUNNING };
 	if (r == 0)
 		r = ks_launch_oom_score(&l, e->process, err);
 	if (r == 0)

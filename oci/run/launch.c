@@ -318,6 +318,12 @@ int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
 			l->tty_fd = KS_TAKE_FD(fd);
 			continue;
 		}
+		if (m.type == KS_MSG_LISTENER && l->listener.container) {
+			r = ks_listener_send(&l->listener, l->pid, fd, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		if (m.type != KS_MSG_HOOKS || !on_hooks)
 			return fail_message(&m, err);
 		ks_auto_fd int state_fd = -EBADF;
@@ -338,77 +344,19 @@ void ks_launch_size_terminal(const struct ks_launched *l)
 		(void)ioctl(l->tty_fd, TIOCSWINSZ, &ws);
 }
 
-int ks_launch_wait_exec(int sock, struct ks_err *err)
+int ks_launch_wait_exec(int sock, const struct ks_listener *l, pid_t pid, struct ks_err *err)
 {
 	struct ks_msg m;
-	int r = ks_channel_recv(sock, &m, NULL, err);
+	ks_auto_fd int fd = -EBADF;
+	int r = ks_channel_recv(sock, &m, &fd, err);
 
+	if (r == 0 && m.type == KS_MSG_LISTENER && fd >= 0) {
+		r = ks_listener_send(l, pid, fd, err);
+		if (r == 0)
+			r = ks_channel_recv(sock, &m, NULL, err);
+	}
 	/* The other end is close-on-exec: closed without a word means that exec went well. */
 	if (r == KS_CHANNEL_CLOSED)
 		return 0;
 	return r < 0 ? r : fail_message(&m, err);
-}
-
-int ks_socket_send_fd(const char *path, const char *what, int fd, struct ks_err *err)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	char name = 0;
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} ctl = { 0 };
-	struct iovec iov = { &name, 1 };
-	struct msghdr mh = { .msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = ctl.buf,
-			     .msg_controllen = sizeof(ctl.buf) };
-	ks_auto_fd int dir = -EBADF;
-	ks_auto_fd int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (sock < 0)
-		return ks_err_set(err, -errno, "make a socket");
-	/* A path may be longer than an address holds: then through a descriptor of it. */
-	if (strlen(path) < sizeof(sa.sun_path)) {
-		memcpy(sa.sun_path, path, strlen(path) + 1);
-	} else {
-		dir = open(path, O_PATH | O_CLOEXEC);
-		if (dir < 0)
-			return ks_err_set(err, -errno, "open %s socket %s", what, path);
-		ks_fmt(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", dir);
-	}
-	if (connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return ks_err_set(err, -errno, "connect to %s socket %s", what, path);
-	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
-
-	assert(c); /* the buffer above holds one */
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	if (sendmsg(sock, &mh, MSG_NOSIGNAL) < 0)
-		return ks_err_set(err, -errno, "send the descriptor to %s socket %s", what, path);
-	return 0;
-}
-
-int ks_pid_file_write(const char *path, pid_t pid, struct ks_err *err)
-{
-	char text[16];
-	size_t n = ks_fmt(text, sizeof(text), "%d", pid);
-	ks_auto_free char *tmp = NULL;
-
-	/* Beside it and renamed: a reader never sees an empty file. */
-	if (asprintf(&tmp, "%s.kshim-%d", path, getpid()) < 0) {
-		tmp = NULL;
-		return ks_err_oom(err);
-	}
-	/* A new one, and no link: others may be able to write to that directory. */
-	(void)unlink(tmp);
-	ks_auto_fd int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	int r = fd < 0 ? -errno : ks_fd_write_all(fd, text, n);
-
-	if (r == 0 && rename(tmp, path) < 0)
-		r = -errno;
-	if (r < 0 && fd >= 0)
-		(void)unlink(tmp);
-	return r < 0 ? ks_err_set(err, r, "write pid file %s", path) : 0;
 }

@@ -3,13 +3,15 @@
 /* The parent's side of a launch: clone, map, listen. */
 #include <kshim/channel.h>
 
+#include "announce.h"
 #include "plan.h"
 
 struct ks_launched {
 	pid_t pid;
-	int pidfd;  /* owned */
-	int sock;   /* owned */
-	int tty_fd; /* owned; -EBADF without a terminal */
+	int pidfd;		     /* owned */
+	int sock;		     /* owned */
+	int tty_fd;		     /* owned; -EBADF without a terminal */
+	struct ks_listener listener; /* set by the caller, for a plan with a seccomp listener */
 };
 
 #define KS_LAUNCHED_INIT ((struct ks_launched){ .pidfd = -EBADF, .sock = -EBADF, .tty_fd = -EBADF })
@@ -43,14 +45,11 @@ int ks_launch_send(struct ks_launched *l, enum ks_launch_msg type, int fd, struc
  */
 void ks_launch_size_terminal(const struct ks_launched *l);
 
-/* Waits until the child has executed its program: 0, or the error that it sent. */
-int ks_launch_wait_exec(int sock, struct ks_err *err);
+/*
+ * Waits until the child has executed its program: 0, or the error that it sent. Passes its
+ * seccomp listener on. After an error the process may run; it is to be killed then.
+ */
+int ks_launch_wait_exec(int sock, const struct ks_listener *l, pid_t pid, struct ks_err *err);
 
 /* Ends a child of a failed launch and reaps it. */
 void ks_launch_abort(struct ks_launched *l);
-
-/* Hands a descriptor to whoever listens at the path; @what is "console" or "pidfd". */
-int ks_socket_send_fd(const char *path, const char *what, int fd, struct ks_err *err);
-
-/* Writes the pid, in one write, so that a reader sees all of it. */
-int ks_pid_file_write(const char *path, pid_t pid, struct ks_err *err);

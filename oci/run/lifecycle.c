@@ -87,8 +87,10 @@ int ks_container_start(int root_fd, const char *id, struct ks_err *err)
 	 */
 	if (r >= 0 && sock >= 0 && unlinkat(o.dir_fd, "start.sock", 0) < 0)
 		r = ks_err_set(err, -errno, "remove the start socket");
+	struct ks_listener listener = { &o.c, KS_STATUS_CREATED };
+
 	if (r >= 0 && sock >= 0)
-		r = ks_launch_wait_exec(sock, err);
+		r = ks_launch_wait_exec(sock, &listener, (pid_t)o.c.pid.v, err);
 	struct ks_spec s = { 0 };
 
 	if (r == 0 && o.c.poststart)
@@ -96,8 +98,10 @@ int ks_container_start(int root_fd, const char *id, struct ks_err *err)
 	if (r == 0)
 		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING,
 				      err);
-	if (r < 0 && o.c.poststart && sock >= 0 && ks_opened_init(&o, &pidfd, NULL) == 0)
-		ks_sys_pidfd_send_signal(pidfd, SIGKILL); /* fatal since runtime-spec 1.3 */
+	/* A poststart hook that fails is fatal since runtime-spec 1.3; so is a lost listener. */
+	if (r < 0 && (o.c.poststart || o.c.listener_path) && sock >= 0 &&
+	    ks_opened_init(&o, &pidfd, NULL) == 0)
+		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
 	ks_opened_done(&o);
 	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
 }

@@ -111,11 +111,17 @@ struct ks_plan_process {
 	unsigned short rows, cols; /* 0: leave */
 	struct sock_fprog seccomp; /* len 0: none */
 	unsigned int seccomp_flags;
+	bool seccomp_listener;	  /* the filter notifies: its descriptor goes to the parent */
 	const char *seccomp_name; /* of the program among the compiled ones, or NULL */
 	unsigned int preserve_fds;
 	const char *keyring; /* NULL: keep the caller's session keyring */
 	struct ks_plan_tuning tuning;
 	const char *apparmor, *selinux; /* label of the program, or NULL */
+};
+
+/* Where the listener of a filter goes; path NULL: it has none. In the arena. */
+struct ks_seccomp_target {
+	const char *path, *metadata;
 };
 
 struct ks_plan {
@@ -162,6 +168,7 @@ enum ks_launch_msg {
 	KS_MSG_SAVED,	  /* parent: the container is on record */
 	KS_MSG_START,	  /* parent or `start`: exec */
 	KS_MSG_PIDFD,	  /* intermediate: fd: pidfd of the child */
+	KS_MSG_LISTENER,  /* child: fd: listener of the seccomp filter, which is loaded */
 };
 
 /* plan.c, plan-mounts.c, plan-process.c: parent only. */
@@ -194,7 +201,8 @@ void ks_plan_done(struct ks_plan *p);
 int ks_caps_plan(const struct ks_spec_caps *caps, bool new_userns, struct ks_arena *a,
 		 struct ks_strv *warnings, struct ks_plan_caps *ret, struct ks_err *err);
 int ks_seccomp_plan(struct ks_arena *a, const struct ks_spec *s, int runtime_fd,
-		    struct ks_plan_process *ret, struct ks_err *err);
+		    struct ks_plan_process *ret, struct ks_seccomp_target *ret_target,
+		    struct ks_err *err);
 /* The program that a create compiled; -ENOENT when it is not there any more. */
 int ks_seccomp_reuse(struct ks_arena *a, int runtime_fd, const char *name,
 		     struct ks_plan_process *ret);

@@ -148,6 +148,10 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err)
 	if (c->seccomp) {
 		ks_json_put_str(&o, "seccomp", c->seccomp);
 		ks_json_put_u64(&o, "seccompFlags", c->seccomp_flags);
+		if (c->listener_path)
+			ks_json_put_str(&o, "listenerPath", c->listener_path);
+		if (c->listener_metadata)
+			ks_json_put_str(&o, "listenerMetadata", c->listener_metadata);
 	}
 	if (c->pid.set) {
 		ks_json_put_u64(&o, "pid", c->pid.v);
@@ -184,6 +188,8 @@ static const struct ks_json_field fields[] = {
 	KS_BOOL(struct ks_container, poststop, "poststop"),
 	KS_STR(struct ks_container, seccomp, "seccomp", 0),
 	KS_U32(struct ks_container, seccomp_flags, "seccompFlags", 0),
+	KS_STR(struct ks_container, listener_path, "listenerPath", 0),
+	KS_STR(struct ks_container, listener_metadata, "listenerMetadata", 0),
 	KS_U64(struct ks_container, personality, "personality", 0),
 	KS_U64(struct ks_container, pid, "pid", 0),
 	KS_U64(struct ks_container, start_time, "startTime", 0),
@@ -303,9 +309,8 @@ int ks_state_list(struct ks_arena *a, int root_fd, struct ks_strv *ret, struct k
 	return r;
 }
 
-void ks_state_write_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o)
+void ks_state_put_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o)
 {
-	ks_json_open(o, NULL, '{');
 	ks_json_put_str(o, "ociVersion", c->oci_version);
 	ks_json_put_str(o, "id", c->id);
 	ks_json_put_u64(o, "pid", status == KS_STATUS_STOPPED ? 0 : c->pid.v);
@@ -316,5 +321,11 @@ void ks_state_write_oci(const struct ks_container *c, enum ks_status status, str
 	ks_json_put_str(o, "owner", c->owner_uid ? "" : "root");
 	if (c->annotations.n)
 		ks_json_put_map(o, "annotations", &c->annotations);
+}
+
+void ks_state_write_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o)
+{
+	ks_json_open(o, NULL, '{');
+	ks_state_put_oci(c, status, o);
 	ks_json_close(o, '}');
 }

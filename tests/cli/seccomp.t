@@ -1,0 +1,151 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# SCMP_ACT_NOTIFY: who listens gets the descriptor and the state, in every way
+# that a process is started; also when the filter notifies of everything.
+. "$(dirname "$0")/../lib/lib.sh"
+requires_root
+requires runc
+requires jq
+requires python3
+
+B=$T/b
+S=$T/agent.sock
+bundle "$B" '.root.readonly = false'
+cp "$B/config.json" "$T/base.json"
+
+# Takes COUNT listeners; writes the state that came with each to FILE.N, and answers every call:
+# mkdir of a path with "fake" in it succeeds without being made, of one with "no" fails with ENOMEDIUM
+# (123), and what else there is goes on.
+cat >"$T/agent.py" <<'P2'
+import array, fcntl, os, socket, struct, sys, threading
+path, out, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+RECV, SEND, CONTINUE = 0xc0502100, 0xc0182101, 1
+MKDIR = {"x86_64": (83, 258), "aarch64": (34,)}[os.uname().machine]
+
+def answer(fd, log):
+    while True:
+        buf = bytearray(80)
+        try:
+            fcntl.ioctl(fd, RECV, buf)
+        except OSError:
+            return
+        nid, pid, _, nr, _, _ = struct.unpack_from("=QIIiIQ", buf)
+        args = struct.unpack_from("=6Q", buf, 32)
+        resp = struct.pack("=QqiI", nid, 0, 0, CONTINUE)
+        if nr in MKDIR:
+            try:
+                mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+                name = os.pread(mem, 64, args[0 if nr == 83 else 1]).split(b"\0")[0].decode()
+                os.close(mem)
+            except OSError:
+                continue
+            if "fake" in name:
+                resp = struct.pack("=QqiI", nid, 0, 0, 0)
+            elif "no" in name:
+                resp = struct.pack("=QqiI", nid, 0, -123, 0)
+        try:
+            fcntl.ioctl(fd, SEND, resp)
+        except OSError:
+            pass
+
+srv = socket.socket(socket.AF_UNIX)
+srv.bind(path + ".new")
+srv.listen(8)
+os.rename(path + ".new", path)
+for i in range(count):
+    conn, _ = srv.accept()
+    data, fds = b"", array.array("i")
+    while True:
+        part, anc, _, _ = conn.recvmsg(65536, socket.CMSG_LEN(64))
+        for level, kind, d in anc:
+            fds.frombytes(d[:len(d) - len(d) % 4])
+        if not part:
+            break
+        data += part
+    with open(f"{out}.tmp", "wb") as f:
+        f.write(data)
+    os.rename(f"{out}.tmp", f"{out}.{i + 1}")
+    assert len(fds) == 1, fds
+    threading.Thread(target=answer, args=(fds[0], None), daemon=True).start()
+threading.Event().wait()
+P2
+agent=
+at_exit='stop_agent'
+stop_agent() {
+	[ -z "$agent" ] || { kill "$agent" && wait "$agent"; } 2>/dev/null
+	agent=
+	rm -f "$S" "$T"/state.*
+}
+start_agent() { # COUNT
+	stop_agent
+	python3 "$T/agent.py" "$S" "$T/state" "$1" &
+	agent=$!
+	wait_for 10 test -S "$S"
+}
+config() { # JQ-FILTER SCRIPT
+	jq --arg s "$2" --arg S "$S" '.process.args = ["sh", "-c", $s] |
+		.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: $S, listenerMetadata: "m \"1\"",
+			syscalls: [{names: ["mkdir", "mkdirat"], action: "SCMP_ACT_NOTIFY"}]} | '"$1" "$T/base.json" >"$B/config.json"
+}
+script='mkdir /tmp/fake && [ ! -d /tmp/fake ] && mkdir /tmp/real && [ -d /tmp/real ] && rmdir /tmp/real && mkdir /tmp/no 2>&1 | sed "s/.*: //"'
+
+for nnp in true false; do
+	start_agent 2
+	config ".process.noNewPrivileges = $nnp | .annotations = {a: \"b\"}" "$script; sleep 1000"
+	try timeout 20 "$K" create -b "$B" "$TAG-c$nnp"
+	is "$rc:$err" 0: "create with a listener, noNewPrivileges $nnp"
+	try timeout 20 "$K" start "$TAG-c$nnp"
+	is "$rc:$err" 0: "start"
+	wait_for 10 test -e "$T/state.1"
+	pid=$("$K" state "$TAG-c$nnp" | jq .pid)
+	is "$(jq -c '[.ociVersion != null, .fds, .metadata, .pid, .state.pid, .state.id, .state.bundle, .state.annotations.a]' "$T/state.1")" \
+		"[true,[\"seccompFd\"],\"m \\\"1\\\"\",$pid,$pid,\"$TAG-c$nnp\",\"$B\",\"b\"]" "the state that the listener is told"
+	try timeout 20 "$K" exec "$TAG-c$nnp" sh -c "$script"
+	is "$rc:$out" "0:No medium found" "exec has a listener of its own, whose answers it gets"
+	is "$(jq -r "[.fds[0], .state.status, .state.pid == $pid, .pid == $pid] | @csv" "$T/state.2")" '"seccompFd","running",true,false' "and is told of its own process"
+	is "$(ls /proc/"$pid"/task | wc -l)" 1 "no thread of the start is left"
+	# shellcheck disable=SC2012 # three of them
+	is "$(ls -l /proc/"$pid"/fd | grep -c 'seccomp\|socket')" 0 "nor a descriptor of it in the container"
+	"$K" delete --force "$TAG-c$nnp"
+	start_agent 1
+	config ".process.noNewPrivileges = $nnp" "$script"
+	try timeout 20 "$K" run -b "$B" "$TAG-r$nnp"
+	is "$rc:$out:$err" "0:No medium found:" "run"
+	# Everything is notified, execve too: nothing that kshim does may wait for itself.
+	start_agent 1
+	config ".process.noNewPrivileges = $nnp | .linux.seccomp.defaultAction = \"SCMP_ACT_NOTIFY\" | .linux.seccomp.syscalls = [] |
+		.linux.seccomp.flags = [\"SECCOMP_FILTER_FLAG_TSYNC\", \"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"]" "$script"
+	try timeout 60 "$K" run -b "$B" "$TAG-a$nnp"
+	is "$rc:$out:$err" "0:No medium found:" "a filter that notifies of every call"
+	stop_agent
+	config ".process.noNewPrivileges = $nnp" true
+	try timeout 20 "$K" run -b "$B" "$TAG-n$nnp"
+	like "$rc:$err" "1:*seccomp listener socket $S*" "nobody listens: the program does not start"
+	try timeout 20 "$K" state "$TAG-n$nnp"
+	is "$rc" 1 "and nothing of it is left"
+done
+
+# ---- start: the program is running when the descriptor cannot be passed on -------------------
+config '.process.noNewPrivileges = true' 'sleep 1000'
+"$K" create -b "$B" "$TAG-s"
+try timeout 20 "$K" start "$TAG-s"
+like "$rc:$err" "1:*seccomp listener socket*" "start where nobody listens"
+wait_for 5 eval '[ "$("$K" state "$TAG-s" | jq -r .status)" = stopped ]'
+ok $? "ends the container: its calls would fail for no reason that it can know"
+"$K" delete "$TAG-s"
+
+# ---- what cannot be meant ----------------------------------------------------------------------
+refuses() { # JQ-FILTER GLOB NAME
+	config "$1" true
+	try timeout 20 "$K" run -b "$B" "$TAG-e"
+	like "$rc:$err" "1:$2" "$3"
+}
+refuses 'del(.linux.seccomp.listenerPath, .linux.seccomp.listenerMetadata)' '*linux.seccomp.listenerPath: is missing*' "NOTIFY without a listenerPath"
+refuses '.linux.seccomp.listenerPath = "a"' '*linux.seccomp.listenerPath: must be absolute*' "a relative one"
+refuses 'del(.linux.seccomp.listenerPath) | .linux.seccomp.syscalls[0].action = "SCMP_ACT_LOG"' '*listenerMetadata*' "metadata without it"
+refuses '.linux.seccomp.flags = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] | .linux.seccomp.syscalls[0].action = "SCMP_ACT_LOG"' '*WAIT_KILLABLE_RECV*' "a flag for listeners without one"
+refuses '.linux.seccomp.syscalls[0].errnoRet = 1' '*errnoRet*' "a number for an action that takes none"
+config '.linux.seccomp.syscalls[0].action = "SCMP_ACT_ERRNO"' 'mkdir /tmp/a 2>&1'
+try timeout 20 "$K" run -b "$B" "$TAG-u"
+like "$rc:$out" '1:*not permitted*' "a listenerPath that nothing needs is not connected to"
+no_leaks
