@@ -53,18 +53,23 @@ static int to_scmp(struct ks_json_ctx *ctx, int action, const struct ks_opt_u64 
 	return 0;
 }
 
+uint32_t ks_seccomp_arch(const char *name)
+{
+	const char *rest = ks_str_prefix(name, "SCMP_ARCH_");
+	char lower[32] = "";
+
+	for (size_t k = 0; rest && rest[k] && k + 1 < sizeof(lower); k++) {
+		lower[k] = (char)tolower((unsigned char)rest[k]);
+		lower[k + 1] = '\0';
+	}
+	return rest ? seccomp_arch_resolve_name(lower) : 0;
+}
+
 static int add_architectures(struct ks_json_ctx *ctx, scmp_filter_ctx scmp,
 			     const struct ks_strv *archs)
 {
 	for (size_t i = 0; i < archs->n; i++) {
-		const char *rest = ks_str_prefix(archs->v[i], "SCMP_ARCH_");
-		char name[32] = "";
-
-		for (size_t k = 0; rest && rest[k] && k + 1 < sizeof(name); k++) {
-			name[k] = (char)tolower((unsigned char)rest[k]);
-			name[k + 1] = '\0';
-		}
-		uint32_t token = rest ? seccomp_arch_resolve_name(name) : 0;
+		uint32_t token = ks_seccomp_arch(archs->v[i]);
 
 		if (!token)
 			return ks_json_fail(ctx, "architectures", "unknown value \"%.*s\"", 64,
@@ -72,7 +77,7 @@ static int add_architectures(struct ks_json_ctx *ctx, scmp_filter_ctx scmp,
 		int r = seccomp_arch_add(scmp, token);
 
 		if (r < 0 && r != -EEXIST)
-			return ks_err_set(ctx->err, r, "seccomp: add architecture %s", name);
+			return ks_err_set(ctx->err, r, "seccomp: add architecture %s", archs->v[i]);
 	}
 	return 0;
 }
@@ -107,8 +112,8 @@ static int add_rule(scmp_filter_ctx scmp, uint32_t action, int nr, const struct 
 	return repeated ? 0 : seccomp_rule_add_array(scmp, action, nr, n, cmp);
 }
 
-static int add_rules(struct ks_json_ctx *ctx, scmp_filter_ctx scmp, const struct ks_seccomp_profile *p,
-		     uint32_t default_action)
+static int add_rules(struct ks_json_ctx *ctx, scmp_filter_ctx scmp,
+		     const struct ks_seccomp_profile *p, uint32_t default_action)
 {
 	const struct ks_seccomp_rule *v = p->rules.v;
 	size_t total = 0;
@@ -166,7 +171,8 @@ static int export_program(struct ks_arena *a, scmp_filter_ctx scmp, char **ret, 
 	return r < 0 ? ks_err_set(err, r, "read the seccomp program") : 0;
 }
 
-int ks_seccomp_compile(struct ks_json_ctx *ctx, const struct ks_seccomp_profile *p, char **ret, size_t *ret_len)
+int ks_seccomp_compile(struct ks_json_ctx *ctx, const struct ks_seccomp_profile *p, char **ret,
+		       size_t *ret_len)
 {
 	uint32_t default_action = 0;
 	int r = to_scmp(ctx, p->default_action, &p->default_errno, &default_action);
@@ -184,7 +190,8 @@ int ks_seccomp_compile(struct ks_json_ctx *ctx, const struct ks_seccomp_profile 
 		r = add_rules(ctx, scmp, p, default_action);
 	if (r == 0)
 		r = export_program(ctx->arena, scmp, ret, ret_len, ctx->err);
+	if (r == 0)
+		r = ks_seccomp_add_enosys(ctx, p, scmp, ret, ret_len);
 	seccomp_release(scmp);
 	return r;
 }
-

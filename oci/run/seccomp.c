@@ -4,8 +4,8 @@
  *
  * Compiling containerd's profile takes longer than all the rest of a start,
  * so the program is kept in <root>/seccomp/<hash>.bpf. The hash is over the
- * profile's text, libseccomp's version and the machine: a program is found
- * again only by what it was made from.
+ * profile's text, libseccomp's version, that of our own part and the machine: a
+ * program is found again only by what it was made from.
  */
 #include <seccomp.h>
 
@@ -25,6 +25,7 @@
 #include "seccomp.h"
 
 #define DIR_NAME "seccomp"
+#define FORMAT	 2 /* of what stands before libseccomp's program */
 
 static const struct ks_json_name actions[] = {
 	{ "SCMP_ACT_KILL", KS_ACT_KILL },
@@ -138,7 +139,7 @@ static int cache_name(const struct ks_spec *s, char name[static 80], struct ks_e
 	struct utsname u;
 
 	uname(&u);
-	ks_buf_addf(&b, "%u.%u.%u %s\n", v->major, v->minor, v->micro, u.machine);
+	ks_buf_addf(&b, "%d %u.%u.%u %s\n", FORMAT, v->major, v->minor, v->micro, u.machine);
 	ks_buf_add(&b, s->text + j->begin, j->end - j->begin);
 	if (b.failed)
 		return ks_err_oom(err);

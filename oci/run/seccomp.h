@@ -34,6 +34,13 @@ struct ks_seccomp_profile {
 	const char *listener_path, *listener_metadata;
 };
 
+/* libseccomp's number of "SCMP_ARCH_X86_64" and the like; 0: unknown */
+uint32_t ks_seccomp_arch(const char *name);
+
+/* seccomp-enosys.c: puts the answer to calls that the profile cannot know before the program. */
+int ks_seccomp_add_enosys(struct ks_json_ctx *ctx, const struct ks_seccomp_profile *p, void *scmp,
+			  char **prog, size_t *len);
+
 /* The program: *ret in the context's arena, *ret_len in bytes. */
 int ks_seccomp_compile(struct ks_json_ctx *ctx, const struct ks_seccomp_profile *p, char **ret,
 		       size_t *ret_len);

@@ -265,7 +265,7 @@ is "$(jq -c .hooks "$T/features")" "$(runc features | jq -c .hooks)" "features: 
 is "$(jq -c --slurpfile r <(runc features) '$r[0].linux.capabilities - .linux.capabilities' "$T/features")" '[]' "features: every capability that runc knows"
 is "$(jq -c --slurpfile r <(runc features) '$r[0].mountOptions - .mountOptions' "$T/features")" '[]' "features: every mount option that runc knows"
 # SCMP_ACT_NOTIFY is not supported yet: refused, and not claimed.
-is "$(jq -c --slurpfile r <(runc features) '($r[0].linux.seccomp.actions - ["SCMP_ACT_NOTIFY"] - .linux.seccomp.actions) + ($r[0].linux.seccomp.operators - .linux.seccomp.operators)' "$T/features")" '[]' "features: every action and operator of seccomp that runc knows"
+is "$(jq -c --slurpfile r <(runc features) '($r[0].linux.seccomp.actions - .linux.seccomp.actions) + ($r[0].linux.seccomp.operators - .linux.seccomp.operators)' "$T/features")" '[]' "features: every action and operator of seccomp that runc knows"
 # What it names, the parser takes.
 edit "$B" '.process.args = ["true"] | .mounts += [{destination: "/mnt", type: "tmpfs", source: "tmpfs", options: []}]'
 cp "$B/config.json" "$T/base.json"
@@ -277,6 +277,7 @@ done
 is "$bad" "" "every mount option of features can be used on a tmpfs"
 bad=
 for a in $(jq -r '.linux.seccomp.actions[]' "$T/features"); do
+	[ "$a" != SCMP_ACT_NOTIFY ] || continue # it needs somebody who listens: seccomp.t
 	jq --arg a "$a" '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["swapon"], action: $a}]}' "$T/base.json" >"$B/config.json"
 	"$K" run -b "$B" "$ID" >/dev/null 2>&1 </dev/null || bad="$bad $a"
 done

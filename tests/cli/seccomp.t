@@ -104,8 +104,7 @@ for nnp in true false; do
 	is "$rc:$out" "0:No medium found" "exec has a listener of its own, whose answers it gets"
 	is "$(jq -r "[.fds[0], .state.status, .state.pid == $pid, .pid == $pid] | @csv" "$T/state.2")" '"seccompFd","running",true,false' "and is told of its own process"
 	is "$(ls /proc/"$pid"/task | wc -l)" 1 "no thread of the start is left"
-	# shellcheck disable=SC2012 # three of them
-	is "$(ls -l /proc/"$pid"/fd | grep -c 'seccomp\|socket')" 0 "nor a descriptor of it in the container"
+	is "$(readlink "/proc/$pid"/fd/* | grep -c 'seccomp\|socket')" 0 "nor a descriptor of it in the container"
 	"$K" delete --force "$TAG-c$nnp"
 	start_agent 1
 	config ".process.noNewPrivileges = $nnp" "$script"
@@ -148,4 +147,48 @@ refuses '.linux.seccomp.syscalls[0].errnoRet = 1' '*errnoRet*' "a number for an 
 config '.linux.seccomp.syscalls[0].action = "SCMP_ACT_ERRNO"' 'mkdir /tmp/a 2>&1'
 try timeout 20 "$K" run -b "$B" "$TAG-u"
 like "$rc:$out" '1:*not permitted*' "a listenerPath that nothing needs is not connected to"
+
+# ---- calls that the profile cannot know ---------------------------------------------------------
+gcc -O1 -static -o "$B/rootfs/bin/call" -xc - <<'C'
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		errno = 0;
+		syscall(strtol(argv[i], NULL, 0), -1, -1, -1, -1, -1, -1);
+		printf("%d ", errno);
+	}
+	return 0;
+}
+C
+# One that is named and allowed, one that is not, two of the future, one of x32.
+profile='.process.args = ["call", "3", "165", "9999", "500", "0x40000003"] | .process.noNewPrivileges = true
+	| .linux.seccomp = {defaultAction: "SCMP_ACT_ERRNO", architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+		syscalls: [{names: ["execve", "write", "close", "exit_group", "brk", "mmap", "arch_prctl", "fstat", "newfstatat", "uname",
+		"readlink", "rt_sigaction", "set_tid_address", "set_robust_list", "rseq", "prlimit64", "mprotect", "getrandom", "nosuchcall", "futex", "open_tree", "pidfd_open"], action: "SCMP_ACT_ALLOW"}]}'
+calls() { # JQ-FILTER
+	jq "$profile | $1" "$T/base.json" >"$B/config.json"
+	try timeout 20 "$K" run -b "$B" "$TAG-o"
+}
+if [ "$(uname -m)" = x86_64 ]; then
+	calls 'del(.process.args[-1])'
+	is "$rc:$out" "0:9 1 38 38 " "a number above all that the profile names is ENOSYS, others are refused as it says"
+	calls 'del(.process.args[-1]) | .linux.seccomp.defaultErrnoRet = 13'
+	is "$rc:$out" "0:9 13 38 38 " "the profile's own number for the known"
+	calls 'del(.process.args[-1]) | .linux.seccomp.architectures = []'
+	is "$rc:$out" "0:9 1 38 38 " "also without a list of architectures"
+	calls '.linux.seccomp.architectures += ["SCMP_ARCH_X32"]'
+	is "$rc:$out" "0:9 1 38 38 38 " "x32 is judged by its own numbers"
+	calls 'del(.process.args[-1]) | .linux.seccomp.defaultAction = "SCMP_ACT_LOG"'
+	is "$rc:$out" "0:9 14 38 38 " "a permissive profile is left as it is"
+	jq "$profile | del(.process.args[-1]) | .linux.seccomp = \$d[0].linux.seccomp" --slurpfile d "$TOP/tests/data/containerd-config.json" "$T/base.json" >"$B/config.json"
+	try runc run -b "$B" "$TAG-p"
+	theirs=$out
+	try "$K" run -b "$B" "$TAG-p"
+	is "$rc:$out" "0:$theirs" "with containerd's profile, what runc gives"
+fi
 no_leaks
