@@ -92,6 +92,7 @@ enum ks_json_kind {
 	KS_FIELD_OBJECT,  /* the structure itself at the offset, by .table */
 	KS_FIELD_PTR,	  /* pointer to a structure of .size, by .table */
 	KS_FIELD_LIST,	  /* struct ks_list of structures of .size, by .table */
+	KS_FIELD_DICT,	  /* the same from an object; the structures begin with const char *key */
 	KS_FIELD_ENUM,	  /* int, by .names */
 	KS_FIELD_MAP,	  /* struct ks_map: an object of strings */
 	KS_FIELD_JSON,	  /* const struct ks_json *, as it is */
@@ -219,6 +220,11 @@ void ks_json_put_json(struct ks_json_out *o, const char *key, const struct ks_js
 #define KS_LIST(T, m, E, key, table)                                          \
 	{                                                                     \
 		key, KS_FIELD_LIST, 0, offsetof(T, m), sizeof(E), table, NULL \
+	}
+/* Of an object whose keys are names: E begins with `const char *`, which gets the key. */
+#define KS_DICT(T, m, E, key, table)                                          \
+	{                                                                     \
+		key, KS_FIELD_DICT, 0, offsetof(T, m), sizeof(E), table, NULL \
 	}
 #define KS_REFUSE(key)                                    \
 	{                                                 \

@@ -78,9 +78,7 @@ struct ks_spec_resources {
 	struct ks_list hugepage_limits; /* struct ks_spec_hugepage_limit */
 	struct ks_spec_network network;
 	struct ks_map unified;
-	const struct ks_json *rdma_object; /* read into the next two */
-	struct ks_spec_rdma *rdma;
-	size_t n_rdma;
+	struct ks_list rdma; /* struct ks_spec_rdma */
 };
 
 /**

@@ -150,9 +150,7 @@ struct ks_spec_linux {
 	const char *mount_label;
 	struct ks_spec_personality *personality;     /* or NULL */
 	struct ks_spec_memory_policy *memory_policy; /* or NULL */
-	const struct ks_json *time_offsets_object;   /* read into the next two */
-	struct ks_spec_time_offset *time_offsets;
-	size_t n_time_offsets;
+	struct ks_list time_offsets;		     /* struct ks_spec_time_offset */
 };
 
 struct ks_spec {

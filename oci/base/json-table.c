@@ -9,7 +9,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define MAX_FIELDS 64 /* of the largest table: process and linux have about 20 */
+#define MAX_FIELDS 64	/* of the largest table: process and linux have about 20 */
+#define MAX_KEYS   4096 /* of an object whose keys are the user's: duplicates are found by scans */
 
 size_t ks_json_enter(struct ks_json_ctx *ctx, const char *key, size_t index)
 {
@@ -134,16 +135,48 @@ static int decode_list(struct ks_json_ctx *ctx, const struct ks_json *v,
 	return 0;
 }
 
-/* Keys of a map come from the user, so duplicates are found by a scan only while there are few. */
+static int decode_dict(struct ks_json_ctx *ctx, const struct ks_json *v,
+		       const struct ks_json_field *f, struct ks_list *dst)
+{
+	size_t n = 0;
+
+	if (v->type != KS_JSON_OBJECT)
+		return fail_type(ctx, v, "object");
+	if (v->count > MAX_KEYS)
+		return ks_json_fail(ctx, NULL, "more than %d entries", MAX_KEYS);
+	char *items = ks_arena_array(ctx->arena, v->count + 1, f->size);
+
+	if (!items)
+		return ks_err_oom(ctx->err);
+	for (const struct ks_json *e = v->first; e; e = e->next) {
+		size_t old = ks_json_enter(ctx, e->key, 0);
+		size_t i = 0;
+
+		/* Of duplicates the last one counts. */
+		while (i < n && !ks_streq(*(const char **)(void *)(items + i * f->size), e->key))
+			i++;
+		memset(items + i * f->size, 0, f->size);
+		int r = ks_json_decode(ctx, e, f->table, items + i * f->size);
+
+		if (r < 0)
+			return r;
+		*(const char **)(void *)(items + i * f->size) = e->key;
+		n += i == n;
+		ks_json_leave(ctx, old);
+	}
+	dst->v = items;
+	dst->n = n;
+	return 0;
+}
+
 static int decode_map(struct ks_json_ctx *ctx, const struct ks_json *v, struct ks_map *dst)
 {
-	const size_t max = 4096;
 	struct ks_map m = { 0 };
 
 	if (v->type != KS_JSON_OBJECT)
 		return fail_type(ctx, v, "object");
-	if (v->count > max)
-		return ks_json_fail(ctx, NULL, "more than %zu entries", max);
+	if (v->count > MAX_KEYS)
+		return ks_json_fail(ctx, NULL, "more than %d entries", MAX_KEYS);
 	m.v = KS_ARENA_NEWV(ctx->arena, struct ks_map_entry, v->count + 1);
 	if (!m.v)
 		return ks_err_oom(ctx->err);
@@ -281,6 +314,8 @@ static int decode_value(struct ks_json_ctx *ctx, const struct ks_json *v,
 		return decode_pointer(ctx, v, f, dst);
 	case KS_FIELD_LIST:
 		return decode_list(ctx, v, f, dst);
+	case KS_FIELD_DICT:
+		return decode_dict(ctx, v, f, dst);
 	case KS_FIELD_ENUM:
 		return decode_enum(ctx, v, f->names, dst);
 	case KS_FIELD_MAP:

@@ -226,7 +226,7 @@ static int apply_rdma(const struct ks_cgroup *cg, const struct ks_spec_resources
 		      struct ks_err *err)
 {
 	ks_auto_fd int fd = -EBADF;
-	int r = open_controller(cg, "rdma", res->n_rdma > 0, &fd, err);
+	int r = open_controller(cg, "rdma", res->rdma.n > 0, &fd, err);
 
 	return r < 0 || fd < 0 ? r : ks_cgroup_write_rdma(fd, res, err);
 }

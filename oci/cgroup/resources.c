@@ -96,8 +96,10 @@ int ks_cgroup_write_rdma(int dirfd, const struct ks_spec_resources *res, struct 
 	char line[320];
 	int r = 0;
 
-	for (size_t i = 0; i < res->n_rdma && r == 0; i++) {
-		const struct ks_spec_rdma *d = &res->rdma[i];
+	const struct ks_spec_rdma *v = res->rdma.v;
+
+	for (size_t i = 0; i < res->rdma.n && r == 0; i++) {
+		const struct ks_spec_rdma *d = &v[i];
 		size_t n = ks_fmt(line, sizeof(line), "%.200s", d->device);
 
 		if (d->handles.set)

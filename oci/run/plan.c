@@ -141,12 +141,12 @@ int ks_plan_map(struct ks_arena *a, const struct ks_list *maps, const char **ret
 static int plan_time(struct ks_arena *a, const struct ks_spec *s, struct ks_plan *p,
 		     struct ks_err *err)
 {
+	const struct ks_spec_time_offset *v = s->lnx.time_offsets.v;
 	const char *text = "";
 
-	for (size_t i = 0; i < s->lnx.n_time_offsets && text; i++)
-		text = ks_arena_printf(a, "%s%s %lld %llu\n", text, s->lnx.time_offsets[i].clock,
-				       (long long)s->lnx.time_offsets[i].secs.v,
-				       (unsigned long long)s->lnx.time_offsets[i].nanosecs.v);
+	for (size_t i = 0; i < s->lnx.time_offsets.n && text; i++)
+		text = ks_arena_printf(a, "%s%s %lld %llu\n", text, v[i].clock,
+				       (long long)v[i].secs.v, (unsigned long long)v[i].nanosecs.v);
 	if (!text)
 		return ks_err_oom(err);
 	if (*text && !p->new_timens)

@@ -42,9 +42,8 @@ static size_t find_known(const struct ks_seccomp_profile *p, scmp_filter_ctx scm
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->architectures.n + 1 && n < MAX_ARCHS; i++) {
-		uint32_t token = i < p->architectures.n ?
-					 ks_seccomp_arch(p->architectures.v[i]) :
-					 seccomp_arch_native();
+		uint32_t token = i < p->architectures.n ? ks_seccomp_arch(p->architectures.v[i]) :
+							  seccomp_arch_native();
 		bool seen = seccomp_arch_exist(scmp, token) < 0;
 
 		for (size_t k = 0; k < n; k++)

@@ -100,38 +100,25 @@ const struct ks_json_field ks_linux_fields[] = {
 	KS_STR(struct ks_spec_linux, mount_label, "mountLabel", 0),
 	KS_PTR(struct ks_spec_linux, personality, struct ks_spec_personality, "personality",
 	       personality_fields),
-	KS_JSON_ANY(struct ks_spec_linux, time_offsets_object, "timeOffsets", 0),
+	KS_DICT(struct ks_spec_linux, time_offsets, struct ks_spec_time_offset, "timeOffsets",
+		time_offset_fields),
 	KS_REFUSE("netDevices"),
 	KS_PTR(struct ks_spec_linux, memory_policy, struct ks_spec_memory_policy, "memoryPolicy",
 	       memory_policy_fields),
 	KS_END,
 };
 
-static int read_time_offsets(struct ks_json_ctx *ctx, struct ks_spec_linux *l)
+static int check_time_offsets(struct ks_json_ctx *ctx, const struct ks_list *l)
 {
-	const struct ks_json *o = l->time_offsets_object;
+	const struct ks_spec_time_offset *v = l->v;
 	size_t old = ks_json_enter(ctx, "timeOffsets", 0);
 
-	if (o->type != KS_JSON_OBJECT)
-		return ks_json_fail(ctx, NULL, "expected object, got %s",
-				    ks_json_type_name(o->type));
-	l->time_offsets = KS_ARENA_NEWV(ctx->arena, struct ks_spec_time_offset, o->count + 1);
-	if (!l->time_offsets)
-		return ks_err_oom(ctx->err);
-	for (const struct ks_json *e = o->first; e; e = e->next) {
-		struct ks_spec_time_offset *t = &l->time_offsets[l->n_time_offsets++];
-		size_t inner = ks_json_enter(ctx, e->key, 0);
-		int r = ks_json_decode(ctx, e, time_offset_fields, t);
-
-		if (r < 0)
-			return r;
-		t->clock = e->key;
-		if (!ks_streq(t->clock, "monotonic") && !ks_streq(t->clock, "boottime"))
-			return ks_json_fail(ctx, NULL, "is no clock of a time namespace");
-		if (t->nanosecs.v > 999999999)
-			return ks_json_fail(ctx, "nanosecs", "%llu is above 999999999",
-					    (unsigned long long)t->nanosecs.v);
-		ks_json_leave(ctx, inner);
+	for (size_t i = 0; i < l->n; i++) {
+		if (!ks_streq(v[i].clock, "monotonic") && !ks_streq(v[i].clock, "boottime"))
+			return ks_json_fail(ctx, v[i].clock, "is no clock of a time namespace");
+		if (v[i].nanosecs.v > 999999999)
+			return ks_json_fail(ctx, v[i].clock, "nanosecs: %llu is above 999999999",
+					    (unsigned long long)v[i].nanosecs.v);
 	}
 	ks_json_leave(ctx, old);
 	return 0;
@@ -165,7 +152,7 @@ int ks_linux_check(struct ks_json_ctx *ctx, struct ks_spec_linux *l)
 				  ks_memory_flags, &flags);
 	if (r == 0 && l->memory_policy)
 		l->memory_policy->flags = (int)flags;
-	if (r == 0 && l->time_offsets_object)
-		r = read_time_offsets(ctx, l);
+	if (r == 0)
+		r = check_time_offsets(ctx, &l->time_offsets);
 	return r;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tables.h"
 
-#define MAX_RDMA 256 /* devices of a host */
-
 static const struct ks_json_field device_rule_fields[] = {
 	KS_BOOL(struct ks_spec_device_rule, allow, "allow"),
 	KS_STR(struct ks_spec_device_rule, type, "type", 0),
@@ -111,7 +109,7 @@ const struct ks_json_field ks_resources_fields[] = {
 	KS_LIST(struct ks_spec_resources, hugepage_limits, struct ks_spec_hugepage_limit,
 		"hugepageLimits", hugepage_fields),
 	KS_OBJ(struct ks_spec_resources, network, "network", network_fields),
-	KS_JSON_ANY(struct ks_spec_resources, rdma_object, "rdma", 0),
+	KS_DICT(struct ks_spec_resources, rdma, struct ks_spec_rdma, "rdma", rdma_fields),
 	KS_END,
 };
 
@@ -173,34 +171,21 @@ static int check_network(struct ks_json_ctx *ctx, const struct ks_spec_network *
 	return 0;
 }
 
-static int read_rdma(struct ks_json_ctx *ctx, struct ks_spec_resources *res)
+static int check_rdma(struct ks_json_ctx *ctx, const struct ks_list *l)
 {
-	const struct ks_json *o = res->rdma_object;
+	const struct ks_spec_rdma *v = l->v;
 	size_t old = ks_json_enter(ctx, "rdma", 0);
 
-	if (o->type != KS_JSON_OBJECT)
-		return ks_json_fail(ctx, NULL, "expected object, got %s",
-				    ks_json_type_name(o->type));
-	if (o->count > MAX_RDMA)
-		return ks_json_fail(ctx, NULL, "more than %d devices", MAX_RDMA);
-	res->rdma = KS_ARENA_NEWV(ctx->arena, struct ks_spec_rdma, o->count + 1);
-	if (!res->rdma)
-		return ks_err_oom(ctx->err);
-	for (const struct ks_json *e = o->first; e; e = e->next) {
-		struct ks_spec_rdma *r = &res->rdma[res->n_rdma++];
-		size_t inner = ks_json_enter(ctx, e->key, 0);
-		int d = ks_json_decode(ctx, e, rdma_fields, r);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct ks_spec_rdma *d = &v[i];
 
-		if (d < 0)
-			return d;
-		r->device = e->key;
-		if (!*r->device || r->device[strcspn(r->device, " \t\n/")])
-			return ks_json_fail(ctx, NULL, "is no name of a device");
-		if (!r->handles.set && !r->objects.set)
-			return ks_json_fail(ctx, NULL, "needs hcaHandles or hcaObjects");
-		if (r->handles.v > UINT32_MAX || r->objects.v > UINT32_MAX)
-			return ks_json_fail(ctx, NULL, "is out of range");
-		ks_json_leave(ctx, inner);
+		if (!*d->device || strlen(d->device) > 128 ||
+		    d->device[strcspn(d->device, " \t\n/")])
+			return ks_json_fail(ctx, d->device, "is no name of a device");
+		if (!d->handles.set && !d->objects.set)
+			return ks_json_fail(ctx, d->device, "needs hcaHandles or hcaObjects");
+		if (d->handles.v > UINT32_MAX || d->objects.v > UINT32_MAX)
+			return ks_json_fail(ctx, d->device, "is out of range");
 	}
 	ks_json_leave(ctx, old);
 	return 0;
@@ -218,8 +203,8 @@ static int check(struct ks_json_ctx *ctx, struct ks_spec_resources *res)
 
 	if (r == 0)
 		r = check_network(ctx, &res->network);
-	if (r == 0 && res->rdma_object)
-		r = read_rdma(ctx, res);
+	if (r == 0)
+		r = check_rdma(ctx, &res->rdma);
 	return r;
 }
 

@@ -126,7 +126,7 @@ static int check_namespaces(struct ks_json_ctx *ctx, const struct ks_spec *s)
 		return ks_err_kind(ctx->err, KS_ERR_UNSUPPORTED,
 				   "linux.namespaces: a container without a mount namespace is "
 				   "not supported");
-	if (s->lnx.n_time_offsets && !ks_spec_namespace(s, KS_NS_TIME))
+	if (s->lnx.time_offsets.n && !ks_spec_namespace(s, KS_NS_TIME))
 		return ks_json_fail(ctx, "linux.timeOffsets", "there is no time namespace");
 	if (!ks_str_empty(s->hostname) && !ks_spec_namespace(s, KS_NS_UTS))
 		return ks_json_fail(ctx, "hostname", "needs a uts namespace");
