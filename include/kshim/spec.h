@@ -131,6 +131,10 @@ struct ks_spec_time_offset {
 	struct ks_opt_u64 nanosecs;
 };
 
+struct ks_spec_net_device {
+	const char *host_name, *name; /* name: in the container; NULL or "": the same */
+};
+
 struct ks_spec_personality {
 	int domain; /* PER_* */
 	struct ks_strv flags;
@@ -150,6 +154,7 @@ struct ks_spec_linux {
 	const char *mount_label;
 	struct ks_spec_personality *personality;     /* or NULL */
 	struct ks_spec_memory_policy *memory_policy; /* or NULL */
+	struct ks_list net_devices;		     /* struct ks_spec_net_device */
 	struct ks_list time_offsets;		     /* struct ks_spec_time_offset */
 };
 

@@ -43,7 +43,7 @@ static void put_linux(struct ks_json_out *o)
 	ks_json_open(o, "mountExtensions", '{');
 	put_flag(o, "idmap", "enabled", true);
 	ks_json_close(o, '}');
-	put_flag(o, "netDevices", "enabled", false);
+	put_flag(o, "netDevices", "enabled", true);
 	ks_json_close(o, '}');
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch.h"
+#include "netdev.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -204,11 +205,30 @@ static int map_ids(struct ks_plan *p, pid_t pid, struct ks_err *err)
 	return r;
 }
 
+static int move_net_devices(struct ks_plan *p, pid_t pid, struct ks_err *err)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	ks_auto_fd int made = -EBADF;
+	int ns = p->join_fd[KS_NS_NETWORK];
+
+	if (!p->net_devices)
+		return 0;
+	if (ns < 0) {
+		char path[64];
+
+		ks_fmt(path, sizeof(path), "/proc/%d/ns/net", pid);
+		made = ns = open(path, O_RDONLY | O_CLOEXEC);
+		if (ns < 0)
+			return ks_err_set(err, -errno, "open %s", path);
+	}
+	return ks_netdev_move(&a, p->net_devices, ns, err);
+}
+
 int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 {
 	struct ks_launched l = KS_LAUNCHED_INIT;
 	bool joins_user = p->join_fd[KS_NS_USER] >= 0;
-	bool must_wait = p->uid_map || joins_user;
+	bool must_wait = p->uid_map || joins_user || p->net_devices;
 	int pair[2];
 	int r = ks_channel_pair(pair, err);
 
@@ -228,8 +248,10 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 	ks_crash_point("cloned");
 	if (r == 0 && p->uid_map)
 		r = map_ids(p, l.pid, err);
-	if (r == 0 && must_wait)
+	if (r == 0 && (p->uid_map || joins_user))
 		r = map_volumes(p, l.pid, err);
+	if (r == 0)
+		r = move_net_devices(p, l.pid, err);
 	if (r == 0 && must_wait)
 		r = ks_launch_send(&l, KS_MSG_GO, -1, err);
 	if (r < 0) {

@@ -287,6 +287,18 @@ static int plan_names(const struct ks_create *c, const struct ks_spec *s, struct
 	return 0;
 }
 
+static int plan_net_devices(const struct ks_spec *s, struct ks_plan *p, struct ks_err *err)
+{
+	if (!s->lnx.net_devices.n)
+		return 0;
+	if (!has_private(s, p, KS_NS_NETWORK))
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "linux.netDevices: the container has no network namespace of "
+				   "its own");
+	p->net_devices = &s->lnx.net_devices;
+	return 0;
+}
+
 int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
 			   const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err)
 {
@@ -298,6 +310,8 @@ int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const 
 		r = ks_plan_map(a, &s->lnx.gid_mappings, &p->gid_map, err);
 	if (r == 0)
 		r = plan_time(a, s, p, err);
+	if (r == 0)
+		r = plan_net_devices(s, p, err);
 	if (r == 0)
 		r = plan_propagation(s, p, err);
 	if (r == 0)

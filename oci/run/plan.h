@@ -125,13 +125,14 @@ struct ks_seccomp_target {
 };
 
 struct ks_plan {
-	uint64_t clone_flags;	  /* CLONE_NEW*, but for the cgroup namespace */
-	bool new_cgroupns;	  /* unshared when the cgroup is joined */
-	bool new_timens;	  /* its offsets are set before it is entered */
-	const char *time_offsets; /* text for /proc/self/timens_offsets, or NULL */
-	int join_fd[KS_NS_COUNT]; /* owned, or -EBADF */
-	int init_pidfd;		  /* exec: join all its namespaces; owned, or -EBADF */
-	uint64_t init_ns_flags;	  /* exec: those that differ from ours */
+	uint64_t clone_flags;		   /* CLONE_NEW*, but for the cgroup namespace */
+	bool new_cgroupns;		   /* unshared when the cgroup is joined */
+	bool new_timens;		   /* its offsets are set before it is entered */
+	const struct ks_list *net_devices; /* moved into it when it is there, or NULL */
+	const char *time_offsets;	   /* text for /proc/self/timens_offsets, or NULL */
+	int join_fd[KS_NS_COUNT];	   /* owned, or -EBADF */
+	int init_pidfd;			   /* exec: join all its namespaces; owned, or -EBADF */
+	uint64_t init_ns_flags;		   /* exec: those that differ from ours */
 	struct ks_cgroup_join cgroup;
 	const char *uid_map, *gid_map; /* of a new user namespace, or NULL */
 

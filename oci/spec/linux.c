@@ -4,6 +4,8 @@
  * acted on; a container must not start with less than it asked for.
  */
 #include <linux/mempolicy.h>
+#include <net/if.h>
+#include <string.h>
 #include <sys/personality.h>
 
 #include "tables.h"
@@ -81,6 +83,11 @@ static const struct ks_json_field time_offset_fields[] = {
 	KS_END,
 };
 
+static const struct ks_json_field net_device_fields[] = {
+	KS_STR(struct ks_spec_net_device, name, "name", 0),
+	KS_END,
+};
+
 const struct ks_json_field ks_linux_fields[] = {
 	KS_LIST(struct ks_spec_linux, namespaces, struct ks_spec_namespace, "namespaces",
 		namespace_fields),
@@ -102,7 +109,8 @@ const struct ks_json_field ks_linux_fields[] = {
 	       personality_fields),
 	KS_DICT(struct ks_spec_linux, time_offsets, struct ks_spec_time_offset, "timeOffsets",
 		time_offset_fields),
-	KS_REFUSE("netDevices"),
+	KS_DICT(struct ks_spec_linux, net_devices, struct ks_spec_net_device, "netDevices",
+		net_device_fields),
 	KS_PTR(struct ks_spec_linux, memory_policy, struct ks_spec_memory_policy, "memoryPolicy",
 	       memory_policy_fields),
 	KS_END,
@@ -119,6 +127,34 @@ static int check_time_offsets(struct ks_json_ctx *ctx, const struct ks_list *l)
 		if (v[i].nanosecs.v > 999999999)
 			return ks_json_fail(ctx, v[i].clock, "nanosecs: %llu is above 999999999",
 					    (unsigned long long)v[i].nanosecs.v);
+	}
+	ks_json_leave(ctx, old);
+	return 0;
+}
+
+/* What the kernel takes for a name; one "%d" is for it to fill in. */
+static bool is_device_name(const char *s, bool pattern)
+{
+	const char *percent = strchr(s, '%');
+
+	if (!*s || strlen(s) >= IFNAMSIZ || ks_streq(s, ".") || ks_streq(s, "..") ||
+	    s[strcspn(s, "/: \t\n\v\f\r")])
+		return false;
+	return !percent || (pattern && percent[1] == 'd' && !strchr(percent + 1, '%'));
+}
+
+static int check_net_devices(struct ks_json_ctx *ctx, const struct ks_list *l)
+{
+	const struct ks_spec_net_device *v = l->v;
+	size_t old = ks_json_enter(ctx, "netDevices", 0);
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (!is_device_name(v[i].host_name, false))
+			return ks_json_fail(ctx, v[i].host_name, "is no name of a network device");
+		if (!ks_str_empty(v[i].name) && !is_device_name(v[i].name, true))
+			return ks_json_fail(ctx, v[i].host_name,
+					    "name: \"%.*s\" is no name of a network device", 64,
+					    v[i].name);
 	}
 	ks_json_leave(ctx, old);
 	return 0;
@@ -154,5 +190,7 @@ int ks_linux_check(struct ks_json_ctx *ctx, struct ks_spec_linux *l)
 		l->memory_policy->flags = (int)flags;
 	if (r == 0)
 		r = check_time_offsets(ctx, &l->time_offsets);
+	if (r == 0)
+		r = check_net_devices(ctx, &l->net_devices);
 	return r;
 }
