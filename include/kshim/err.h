@@ -28,6 +28,7 @@ enum ks_err_kind {
 	KS_ERR_EXHAUSTED,   /* out of memory, space, ids */
 	KS_ERR_TIMEOUT,
 	KS_ERR_INTERNAL,
+	KS_ERR_HOOK,	       /* a hook of the container failed: it must not live */
 	KS_ERR_NO_COMMAND,     /* the container's command was not found: exit code 127 */
 	KS_ERR_NOT_EXECUTABLE, /* ... or cannot be executed: exit code 126 */
 };

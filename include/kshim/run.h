@@ -80,8 +80,19 @@ int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks
 /** ks_container_release() - let an attached container exec; 0, or the error of its exec */
 int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct ks_err *err);
 
-/** ks_container_start() - the `start` verb: through the start socket */
-int ks_container_start(int root_fd, const char *id, struct ks_err *err);
+/** struct ks_warnings - where what is not fatal is told; both borrowed, or both NULL */
+struct ks_warnings {
+	struct ks_arena *arena;
+	struct ks_strv *list;
+};
+
+/**
+ * ks_container_start() - the `start` verb: through the start socket
+ *
+ * A hook that fails destroys the container, as runtime-spec 1.3 demands.
+ */
+int ks_container_start(int root_fd, const char *id, const struct ks_storage *storage,
+		       const struct ks_warnings *warn, struct ks_err *err);
 
 /**
  * ks_container_kill() - send a signal to init, or to every process
@@ -99,7 +110,7 @@ int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_
  * Return: 0; -EBADFD when it runs; -errno.
  */
 int ks_container_delete(int root_fd, const char *id, bool force, const struct ks_storage *storage,
-			struct ks_err *err);
+			const struct ks_warnings *warn, struct ks_err *err);
 
 /**
  * ks_container_pause() - freeze or thaw every process

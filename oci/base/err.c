@@ -68,6 +68,7 @@ static int errno_of_kind(enum ks_err_kind kind)
 	case KS_ERR_TIMEOUT:
 		return ETIMEDOUT;
 	case KS_ERR_NONE:
+	case KS_ERR_HOOK:
 	case KS_ERR_INTERNAL:
 	default:
 		return EIO;

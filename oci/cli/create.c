@@ -199,7 +199,10 @@ static int clean_up(struct ks_cli *cli, struct prepared *p, struct ks_created *m
 	ks_created_done(made);
 	if (!ours)
 		return r;
-	int d = ks_container_delete(p->c.root_fd, p->c.id, true, p->c.storage, &second);
+	int d = ks_container_delete(p->c.root_fd, p->c.id, true, p->c.storage,
+				    &(struct ks_warnings){ &cli->arena, &cli->warnings }, &second);
+
+	ks_cli_warn(cli);
 
 	if (d == -ENOENT && second.kind == KS_ERR_NOT_FOUND)
 		return r;

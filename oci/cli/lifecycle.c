@@ -36,7 +36,11 @@ int ks_verb_start(struct ks_cli *cli, const void *opts, const struct ks_args *ar
 	int r = ks_cli_open_root(cli, &root, err);
 
 	(void)opts;
-	return r < 0 ? r : ks_container_start(root, args->v[0], err);
+	if (r == 0)
+		r = ks_container_start(root, args->v[0], cli->storage,
+				       &(struct ks_warnings){ &cli->arena, &cli->warnings }, err);
+	ks_cli_warn(cli);
+	return r;
 }
 
 /* The ids that match as a whole, in their order. */
@@ -119,7 +123,11 @@ static int delete_one(struct ks_cli *cli, int root, const char *id, const void *
 {
 	const struct ks_delete_opts *o = data;
 
-	return ks_container_delete(root, id, o->force, cli->storage, err);
+	int r = ks_container_delete(root, id, o->force, cli->storage,
+				    &(struct ks_warnings){ &cli->arena, &cli->warnings }, err);
+
+	ks_cli_warn(cli);
+	return r;
 }
 
 int ks_verb_delete(struct ks_cli *cli, const void *opts, const struct ks_args *args,

@@ -39,9 +39,9 @@ int ks_child_expect(struct ks_child *c, int sock, enum ks_launch_msg type, int *
 	return r;
 }
 
-static int send_simple(struct ks_child *c, enum ks_launch_msg type, int fd)
+static int send_message(struct ks_child *c, enum ks_launch_msg type, const void *data, size_t len)
 {
-	int r = ks_channel_send(c->sock, type, NULL, 0, fd, &c->err);
+	int r = ks_channel_send(c->sock, type, data, len, -1, &c->err);
 
 	if (r == KS_CHANNEL_CLOSED)
 		return ks_err_kind(&c->err, KS_ERR_INTERNAL, "the parent of the launch is gone");
@@ -136,27 +136,22 @@ static int step_sysctl(struct ks_child *c)
 	return 0;
 }
 
-static int run_hooks(struct ks_child *c, const struct ks_plan_hooks *h, const char *kind)
-{
-	for (size_t i = 0; i < h->n; i++) {
-		int r = ks_hook_run(&h->v[i], c->state_fd, NULL, &c->err);
-
-		if (r < 0)
-			return ks_err_prefix(&c->err, r, "%s hook %zu", kind, i);
-	}
-	return 0;
-}
-
 static int step_hooks(struct ks_child *c)
 {
 	if (!c->p->runtime_hooks)
 		return 0;
-	int r = send_simple(c, KS_MSG_HOOKS, -1);
+	/* As the container sees it: what its own hooks are told. */
+	const pid_t pid = getpid();
+	ks_auto_fd int creating = -EBADF;
+	int r = send_message(c, KS_MSG_HOOKS, &pid, sizeof(pid));
 
+	if (r == 0)
+		r = ks_child_expect(c, c->sock, KS_MSG_STATE, &creating);
 	if (r == 0)
 		r = ks_child_expect(c, c->sock, KS_MSG_STATE, &c->state_fd);
 	if (r == 0)
-		r = run_hooks(c, &c->p->create_container, "createContainer");
+		r = ks_hooks_run(&c->p->create_container, "createContainer", creating, NULL,
+				 &c->err);
 	return r;
 }
 
@@ -174,7 +169,7 @@ static int step_close_others(struct ks_child *c)
 
 static int step_ready(struct ks_child *c)
 {
-	int r = send_simple(c, KS_MSG_READY, -1);
+	int r = send_message(c, KS_MSG_READY, NULL, 0);
 
 	/* Until the container is on record nobody could find this process: it ends with its parent.
 	 */
@@ -201,7 +196,7 @@ static int step_wait_start(struct ks_child *c)
 
 static int step_start_hooks(struct ks_child *c)
 {
-	return run_hooks(c, &c->p->start_container, "startContainer");
+	return ks_hooks_run(&c->p->start_container, "startContainer", c->state_fd, NULL, &c->err);
 }
 
 struct step {

@@ -13,7 +13,7 @@ struct ks_child {
 	struct ks_plan *p;
 	int sock;     /* channel to the parent */
 	int start_fd; /* connection of `start`, or -EBADF */
-	int state_fd; /* state JSON for hooks, or -EBADF */
+	int state_fd; /* state JSON for startContainer hooks, or -EBADF */
 	int proc_fd;  /* a procfs that the container cannot have touched, or -EBADF */
 	bool in_cwd;  /* the working directory is entered */
 	char home[512];

@@ -62,25 +62,45 @@ static int run_hooks(struct ks_arena *a, const struct ks_list *list, const char 
 	struct ks_plan_hooks hooks = { 0 };
 	int r = ks_plan_hooks(a, list, &hooks, err);
 
-	for (size_t i = 0; i < hooks.n && r == 0; i++) {
-		r = ks_hook_run(&hooks.v[i], state_fd, bundle, err);
-		if (r < 0)
-			r = ks_err_prefix(err, r, "%s hook %zu", kind, i);
-	}
-	return r;
+	return r < 0 ? r : ks_hooks_run(&hooks, kind, state_fd, bundle, err);
 }
 
-int ks_hooks_run_list(const struct ks_list *list, const char *kind, const struct ks_container *c,
-		      enum ks_status status, struct ks_err *err)
+int ks_hooks_run_poststart(const struct ks_list *list, const struct ks_container *c,
+			   struct ks_err *err)
 {
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 	ks_auto_fd int fd = -EBADF;
 
 	if (!list->n)
 		return 0;
-	int r = make_state_file(c, status, &fd, err);
+	int r = make_state_file(c, KS_STATUS_RUNNING, &fd, err);
 
-	return r < 0 ? r : run_hooks(&a, list, kind, c->bundle, fd, err);
+	return r < 0 ? r : run_hooks(&a, list, "poststart", c->bundle, fd, err);
+}
+
+void ks_hooks_run_poststop(struct ks_arena *a, const struct ks_list *list,
+			   const struct ks_container *c, struct ks_strv *warnings)
+{
+	struct ks_err err = KS_ERR_INIT;
+	struct ks_plan_hooks hooks = { 0 };
+	ks_auto_fd int fd = -EBADF;
+
+	if (!list->n)
+		return;
+	int r = make_state_file(c, KS_STATUS_STOPPED, &fd, &err);
+
+	if (r == 0)
+		r = ks_plan_hooks(a, list, &hooks, &err);
+	for (size_t i = 0; i < hooks.n || r < 0; i++) {
+		const char *text;
+
+		if (r == 0)
+			r = ks_hook_run(&hooks.v[i], fd, c->bundle, &err);
+		text = r < 0 ? ks_arena_printf(a, "poststop hook %zu: %s", i, err.msg) : NULL;
+		if (text && warnings)
+			(void)ks_strv_append(a, warnings, text);
+		r = 0;
+	}
 }
 
 /* Everything that the undoing of a failed create needs. */
@@ -92,24 +112,32 @@ struct making {
 	struct ks_cgroup cgroup;
 	struct ks_plan plan;
 	struct ks_launched launched;
-	bool storage_up;
+	bool storage_up, hooks_begun;
 };
 
-static int on_hooks(void *data, int *ret_state_fd, struct ks_err *err)
+/* The state that hooks of the host get, and those that the child's own get. */
+static int on_hooks(void *data, pid_t pid, struct ks_state_files *ret, struct ks_err *err)
 {
 	struct making *m = data;
 	const struct ks_spec *s = m->spec;
+	struct ks_container c = m->out->container;
+	ks_auto_fd int state_fd = -EBADF;
 
-	m->out->container.pid = (struct ks_opt_u64){ true, (uint64_t)m->launched.pid };
-	int r = make_state_file(&m->out->container, KS_STATUS_CREATING, ret_state_fd, err);
+	m->hooks_begun = true;
+	c.pid = (struct ks_opt_u64){ true, (uint64_t)m->launched.pid };
+	int r = make_state_file(&c, KS_STATUS_CREATING, &state_fd, err);
 
 	if (r == 0)
-		r = run_hooks(m->arena, &s->hooks.prestart, "prestart", m->c->bundle, *ret_state_fd,
+		r = run_hooks(m->arena, &s->hooks.prestart, "prestart", m->c->bundle, state_fd,
 			      err);
 	if (r == 0)
 		r = run_hooks(m->arena, &s->hooks.create_runtime, "createRuntime", m->c->bundle,
-			      *ret_state_fd, err);
-	m->out->container.pid.set = false;
+			      state_fd, err);
+	c.pid.v = (uint64_t)pid;
+	if (r == 0 && s->hooks.create_container.n)
+		r = make_state_file(&c, KS_STATUS_CREATING, &ret->creating, err);
+	if (r == 0 && s->hooks.start_container.n)
+		r = make_state_file(&c, KS_STATUS_CREATED, &ret->created, err);
 	return r;
 }
 
@@ -301,6 +329,10 @@ static void undo(struct making *m)
 					&why);
 	if (r == 0 && m->out->dir_fd >= 0)
 		r = ks_state_remove(m->c->root_fd, m->c->id, &why);
+	/* From the first hook on there is a container, whose end is due its hooks too. */
+	if (r == 0 && m->hooks_begun)
+		ks_hooks_run_poststop(m->arena, &m->spec->hooks.poststop, &m->out->container,
+				      m->c->warnings);
 	if (r < 0 && m->c->warnings) {
 		const char *text = ks_arena_printf(
 			m->arena, "the failed create left something: %s; kshim delete --force %s",
@@ -403,8 +435,7 @@ int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct k
 		r = ks_launch_wait_exec(c->sock, &listener, c->pid, err);
 	c->sock = ks_fd_close(c->sock);
 	if (r == 0)
-		r = ks_hooks_run_list(&s->hooks.poststart, "poststart", &c->container,
-				      KS_STATUS_RUNNING, err);
+		r = ks_hooks_run_poststart(&s->hooks.poststart, &c->container, err);
 	/* Fatal since runtime-spec 1.3: a container without it must not go on. */
 	if (r < 0)
 		ks_sys_pidfd_send_signal(c->pidfd, SIGKILL);

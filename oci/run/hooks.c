@@ -70,3 +70,17 @@ int ks_hook_run(const struct ks_plan_hook *h, int state_fd, const char *cwd, str
 				   WEXITSTATUS(status));
 	return 0;
 }
+
+int ks_hooks_run(const struct ks_plan_hooks *h, const char *kind, int state_fd, const char *cwd,
+		 struct ks_err *err)
+{
+	for (size_t i = 0; i < h->n; i++) {
+		int r = ks_hook_run(&h->v[i], state_fd, cwd, err);
+
+		if (r < 0 && err)
+			err->kind = KS_ERR_HOOK;
+		if (r < 0)
+			return ks_err_prefix(err, r, "%s hook %zu", kind, i);
+	}
+	return 0;
+}

@@ -320,9 +320,28 @@ int ks_launch_send(struct ks_launched *l, enum ks_launch_msg type, int fd, struc
 	return r < 0 ? r : child_died(l, err);
 }
 
-int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
-		   int (*on_hooks)(void *data, int *ret_state_fd, struct ks_err *err), void *data,
-		   struct ks_err *err)
+static int run_hooks(struct ks_launched *l, const struct ks_msg *m, ks_launch_hooks_fn *on_hooks,
+		     void *data, struct ks_err *err)
+{
+	struct ks_state_files f = { -EBADF, -EBADF };
+	pid_t pid;
+
+	if (m->type != KS_MSG_HOOKS || m->len != sizeof(pid) || !on_hooks)
+		return fail_message(m, err);
+	memcpy(&pid, m->data, sizeof(pid));
+	int r = on_hooks(data, pid, &f, err);
+
+	if (r == 0)
+		r = ks_launch_send(l, KS_MSG_STATE, f.creating, err);
+	if (r == 0)
+		r = ks_launch_send(l, KS_MSG_STATE, f.created, err);
+	ks_fd_close(f.creating);
+	ks_fd_close(f.created);
+	return r;
+}
+
+int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until, ks_launch_hooks_fn *on_hooks,
+		   void *data, struct ks_err *err)
 {
 	struct ks_msg m;
 
@@ -340,19 +359,10 @@ int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
 			l->tty_fd = KS_TAKE_FD(fd);
 			continue;
 		}
-		if (m.type == KS_MSG_LISTENER && l->listener.container) {
+		if (m.type == KS_MSG_LISTENER && l->listener.container)
 			r = ks_listener_send(&l->listener, l->pid, fd, err);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		if (m.type != KS_MSG_HOOKS || !on_hooks)
-			return fail_message(&m, err);
-		ks_auto_fd int state_fd = -EBADF;
-
-		r = on_hooks(data, &state_fd, err);
-		if (r == 0)
-			r = ks_launch_send(l, KS_MSG_STATE, state_fd, err);
+		else
+			r = run_hooks(l, &m, on_hooks, data, err);
 		if (r < 0)
 			return r;
 	}

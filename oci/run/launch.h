@@ -28,13 +28,21 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err);
 int ks_launch_oom_score(const struct ks_launched *l, const struct ks_spec_process *p,
 			struct ks_err *err);
 
+/* State files for the hooks that the child runs; both owned, or -EBADF. */
+struct ks_state_files {
+	int creating, created;
+};
+
 /*
- * Answers the child until it sent @until. At KS_MSG_HOOKS, @on_hooks is called
- * and gives the state file that is passed on.
+ * What the parent does at KS_MSG_HOOKS; @pid is the child's as the container sees it. Fills in the
+ * files that are passed on.
  */
-int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until,
-		   int (*on_hooks)(void *data, int *ret_state_fd, struct ks_err *err), void *data,
-		   struct ks_err *err);
+typedef int ks_launch_hooks_fn(void *data, pid_t pid, struct ks_state_files *ret,
+			       struct ks_err *err);
+
+/* Answers the child until it sent @until; @on_hooks may be NULL. */
+int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until, ks_launch_hooks_fn *on_hooks,
+		   void *data, struct ks_err *err);
 
 /* Sends a plain message; a child that is gone gives its own error. */
 int ks_launch_send(struct ks_launched *l, enum ks_launch_msg type, int fd, struct ks_err *err);

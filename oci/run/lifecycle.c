@@ -66,46 +66,6 @@ static int connect_start(int dir_fd, int *ret, struct ks_err *err)
 	return 0;
 }
 
-int ks_container_start(int root_fd, const char *id, struct ks_err *err)
-{
-	struct ks_opened o;
-	ks_auto_fd int sock = -EBADF;
-	ks_auto_fd int pidfd = -EBADF;
-	int r = ks_opened_open(root_fd, id, true, &o, err);
-
-	if (r == 0 && o.status != KS_STATUS_CREATED)
-		r = ks_err_kind(err, KS_ERR_STATE, "cannot start container \"%s\": it is %s", id,
-				ks_status_name(o.status));
-	if (r == 0)
-		r = connect_start(o.dir_fd, &sock, err);
-	if (r == 0)
-		r = ks_channel_send(sock, KS_MSG_START, NULL, 0, -1, err);
-	ks_crash_point("start-sent");
-	/*
-	 * From here it counts as started. Not before: init would wait for a start that nobody
-	 * can give any more. After a cut in between nobody listens: see connect_start().
-	 */
-	if (r >= 0 && sock >= 0 && unlinkat(o.dir_fd, "start.sock", 0) < 0)
-		r = ks_err_set(err, -errno, "remove the start socket");
-	struct ks_listener listener = { &o.c, KS_STATUS_CREATED };
-
-	if (r >= 0 && sock >= 0)
-		r = ks_launch_wait_exec(sock, &listener, (pid_t)o.c.pid.v, err);
-	struct ks_spec s = { 0 };
-
-	if (r == 0 && o.c.poststart)
-		r = ks_spec_load(&o.arena, o.dir_fd, "config.json", &s, err);
-	if (r == 0)
-		r = ks_hooks_run_list(&s.hooks.poststart, "poststart", &o.c, KS_STATUS_RUNNING,
-				      err);
-	/* A poststart hook that fails is fatal since runtime-spec 1.3; so is a lost listener. */
-	if (r < 0 && (o.c.poststart || o.c.listener_path) && sock >= 0 &&
-	    ks_opened_init(&o, &pidfd, NULL) == 0)
-		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
-	ks_opened_done(&o);
-	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
-}
-
 static int signal_all(struct ks_opened *o, int sig, struct ks_err *err)
 {
 	struct ks_cgroup cg;
@@ -201,14 +161,16 @@ static int destroy_cgroup(const struct ks_container *c, const struct ks_cgroup *
 }
 
 static int delete_opened(struct ks_opened *o, int root_fd, const char *id,
-			 const struct ks_storage *storage, struct ks_err *err)
+			 const struct ks_storage *storage, const struct ks_warnings *warn,
+			 struct ks_err *err)
 {
 	struct ks_cgroup cg;
 	struct ks_spec s = { 0 };
-	bool has_spec = o->c.poststop &&
-			ks_spec_load(&o->arena, o->dir_fd, "config.json", &s, NULL) == 0;
 	int r = ks_opened_cgroup(o, &cg, err);
 
+	/* Unreadable, it must not keep the container. */
+	if (r == 0 && o->c.poststop)
+		(void)ks_spec_load(&o->arena, o->dir_fd, "config.json", &s, NULL);
 	if (r == 0)
 		r = stop(o, &cg, err);
 	ks_crash_point("delete-stopped");
@@ -224,15 +186,13 @@ static int delete_opened(struct ks_opened *o, int root_fd, const char *id,
 		return r;
 	ks_crash_point("delete-storage");
 	r = ks_state_remove(root_fd, id, err);
-	/* The container is gone; a hook that fails cannot bring it back. */
-	if (r == 0 && has_spec)
-		(void)ks_hooks_run_list(&s.hooks.poststop, "poststop", &o->c, KS_STATUS_STOPPED,
-					NULL);
+	if (r == 0)
+		ks_hooks_run_poststop(warn->arena, &s.hooks.poststop, &o->c, warn->list);
 	return r;
 }
 
 int ks_container_delete(int root_fd, const char *id, bool force, const struct ks_storage *storage,
-			struct ks_err *err)
+			const struct ks_warnings *warn, struct ks_err *err)
 {
 	struct ks_opened o;
 	int r = ks_opened_open(root_fd, id, true, &o, err);
@@ -246,10 +206,63 @@ int ks_container_delete(int root_fd, const char *id, bool force, const struct ks
 				"cannot delete container \"%s\" that is not stopped: it is %s", id,
 				ks_status_name(o.status));
 	} else if (r == 0) {
-		r = delete_opened(&o, root_fd, id, storage, err);
+		r = delete_opened(&o, root_fd, id, storage, warn, err);
 		if (r < 0)
 			r = ks_err_prefix(err, r, "delete container \"%s\"", id);
 	}
 	ks_opened_done(&o);
 	return r;
+}
+
+/*
+ * A hook that fails ends the container for good; so does a listener that nobody has, whose calls
+ * would fail for no reason that the program can know. A program that cannot be executed leaves it
+ * stopped, as the peers do.
+ */
+static void give_up(struct ks_opened *o, int root_fd, const char *id,
+		    const struct ks_storage *storage, const struct ks_warnings *warn, bool destroy)
+{
+	ks_auto_fd int pidfd = -EBADF;
+
+	if (destroy)
+		(void)delete_opened(o, root_fd, id, storage, warn, NULL);
+	else if (o->c.listener_path && ks_opened_init(o, &pidfd, NULL) == 0)
+		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
+}
+
+int ks_container_start(int root_fd, const char *id, const struct ks_storage *storage,
+		       const struct ks_warnings *warn, struct ks_err *err)
+{
+	struct ks_opened o;
+	ks_auto_fd int sock = -EBADF;
+	int r = ks_opened_open(root_fd, id, true, &o, err);
+
+	if (r == 0 && o.status != KS_STATUS_CREATED)
+		r = ks_err_kind(err, KS_ERR_STATE, "cannot start container \"%s\": it is %s", id,
+				ks_status_name(o.status));
+	if (r == 0)
+		r = connect_start(o.dir_fd, &sock, err);
+	if (r == 0)
+		r = ks_channel_send(sock, KS_MSG_START, NULL, 0, -1, err);
+	ks_crash_point("start-sent");
+	/*
+	 * From here it counts as started. Not before: init would wait for a start that nobody
+	 * can give any more. After a cut in between nobody listens: see connect_start().
+	 */
+	if (r >= 0 && sock >= 0 && unlinkat(o.dir_fd, "start.sock", 0) < 0)
+		r = ks_err_set(err, -errno, "remove the start socket");
+	struct ks_listener listener = { &o.c, KS_STATUS_CREATED };
+
+	if (r >= 0 && sock >= 0)
+		r = ks_launch_wait_exec(sock, &listener, (pid_t)o.c.pid.v, err);
+	struct ks_spec s = { 0 };
+
+	if (r == 0 && o.c.poststart)
+		r = ks_spec_load(&o.arena, o.dir_fd, "config.json", &s, err);
+	if (r == 0)
+		r = ks_hooks_run_poststart(&s.hooks.poststart, &o.c, err);
+	if (r < 0 && sock >= 0)
+		give_up(&o, root_fd, id, storage, warn, err->kind == KS_ERR_HOOK);
+	ks_opened_done(&o);
+	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
 }

@@ -4,9 +4,12 @@
 #include <kshim/cgroup.h>
 #include <kshim/run.h>
 
-/* Runs hooks in the host's namespaces with the container's state as their input. */
-int ks_hooks_run_list(const struct ks_list *list, const char *kind, const struct ks_container *c,
-		      enum ks_status status, struct ks_err *err);
+/* Both run hooks in the host's namespaces with the container's state as their input. */
+int ks_hooks_run_poststart(const struct ks_list *list, const struct ks_container *c,
+			   struct ks_err *err);
+/* All of them; the container is gone, so one that fails is a warning. @warnings may be NULL. */
+void ks_hooks_run_poststop(struct ks_arena *a, const struct ks_list *list,
+			   const struct ks_container *c, struct ks_strv *warnings);
 
 /* An open container: directory, lock and record. */
 struct ks_opened {

@@ -25,7 +25,7 @@
 
 #include <kshim/fd.h>
 
-#define MAX_ADDRS 256 /* of one device */
+#define MAX_ADDRS   256 /* of one device */
 #define MAX_DEVICES 4096
 
 /* One request, in the kernel's layout. */
@@ -64,7 +64,8 @@ static void put_attr(struct request *q, unsigned short type, const void *data, s
 
 typedef int message_fn(void *data, const struct nlmsghdr *h);
 
-/* Sends and reads to the end of the answer; 0, what @fn gave when not 0, or -errno of the kernel. */
+/* Sends and reads to the end of the answer; 0, what @fn gave when not 0, or -errno of the kernel.
+ */
 static int talk(int sock, const struct request *q, message_fn *fn, void *data)
 {
 	static char buf[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -210,8 +211,8 @@ static int give_addresses(int sock, int index, const struct addresses *l)
 	int r = 0;
 
 	for (size_t i = 0; i < l->n && r == 0; i++) {
-		struct request q = request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK,
-					   sizeof(q.addr));
+		struct request q =
+			request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, sizeof(q.addr));
 
 		q.addr = l->v[i].head;
 		q.addr.ifa_index = (uint32_t)index;

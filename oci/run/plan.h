@@ -162,8 +162,9 @@ struct ks_plan {
 enum ks_launch_msg {
 	KS_MSG_ERROR = 1, /* child: struct ks_err; the child is ending */
 	KS_MSG_GO,	  /* parent: ids are mapped, go on */
-	KS_MSG_HOOKS,	  /* child: namespaces and mounts are there */
-	KS_MSG_STATE,	  /* parent: hooks are done; fd: state JSON, for the child's own hooks */
+	KS_MSG_HOOKS,	  /* child: namespaces and mounts are there; data: its own pid (pid_t) */
+	KS_MSG_STATE,	  /* parent, twice: hooks are done; fd: state JSON, for createContainer,
+			     then for startContainer hooks */
 	KS_MSG_TTY,	  /* child: fd: the terminal's master */
 	KS_MSG_READY,	  /* child: everything but exec is done */
 	KS_MSG_SAVED,	  /* parent: the container is on record */
@@ -213,6 +214,10 @@ int ks_seccomp_reuse(struct ks_arena *a, int runtime_fd, const char *name,
  * @cwd: NULL to stay. Context: parent or child; no allocation.
  */
 int ks_hook_run(const struct ks_plan_hook *h, int state_fd, const char *cwd, struct ks_err *err);
+
+/* The same for a list, up to the first that fails: its error is a KS_ERR_HOOK. */
+int ks_hooks_run(const struct ks_plan_hooks *h, const char *kind, int state_fd, const char *cwd,
+		 struct ks_err *err);
 
 /* child.c: never returns. Context: the child of clone3. */
 void ks_child_run(struct ks_plan *p, int sock) __attribute__((noreturn));
