@@ -360,9 +360,16 @@ int ks_child_mask(struct ks_child *c)
 
 static int pivot(struct ks_child *c)
 {
+	ks_auto_fd int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (old < 0)
+		return ks_err_set(&c->err, -errno, "open the old root");
 	/* Both names are ".": the old root is mounted over the new one, and taken off at once. */
 	if (ks_sys_pivot_root(".", ".") < 0)
 		return ks_err_set(&c->err, -errno, "pivot_root");
+	/* From the new one, MS_REC would reach the container's own mounts too. */
+	if (fchdir(old) < 0)
+		return ks_err_set(&c->err, -errno, "enter the old root");
 	/*
 	 * This namespace's copies of the host's mounts, never the mounts themselves: where they are
 	 * shared still (rootfsPropagation), taking them off would take off the host's.
