@@ -125,8 +125,9 @@ struct ks_json_name {
 	int value;
 };
 
-#define KS_FIELD_REQUIRED 1U /* absence is an error */
-#define KS_FIELD_NONEMPTY 2U /* an empty string or list is one */
+#define KS_FIELD_REQUIRED  1U /* absence is an error */
+#define KS_FIELD_NONEMPTY  2U /* an empty string or list is one */
+#define KS_FIELD_EMPTY_TOO 4U /* of what is refused: also where it asks for nothing */
 
 /** struct ks_json_field - one property; a table ends with key NULL */
 struct ks_json_field {
@@ -204,6 +205,8 @@ void ks_json_put_json(struct ks_json_out *o, const char *key, const struct ks_js
 	}
 #define KS_STR(T, m, key, flags)	 KS_ROW(KS_FIELD_STR, T, m, key, flags, NULL, NULL)
 #define KS_BOOL(T, m, key)		 KS_ROW(KS_FIELD_BOOL, T, m, key, 0, NULL, NULL)
+#define KS_BOOL_AS(T, m, key, flags)	 KS_ROW(KS_FIELD_BOOL, T, m, key, flags, NULL, NULL)
+#define KS_I64_AS(T, m, key, flags)	 KS_ROW(KS_FIELD_OPT_I64, T, m, key, flags, NULL, NULL)
 #define KS_U32(T, m, key, flags)	 KS_ROW(KS_FIELD_U32, T, m, key, flags, NULL, NULL)
 #define KS_I64(T, m, key)		 KS_ROW(KS_FIELD_OPT_I64, T, m, key, 0, NULL, NULL)
 #define KS_U64(T, m, key, flags)	 KS_ROW(KS_FIELD_OPT_U64, T, m, key, flags, NULL, NULL)
@@ -226,10 +229,11 @@ void ks_json_put_json(struct ks_json_out *o, const char *key, const struct ks_js
 	{                                                                     \
 		key, KS_FIELD_DICT, 0, offsetof(T, m), sizeof(E), table, NULL \
 	}
-#define KS_REFUSE(key)                                    \
-	{                                                 \
-		key, KS_FIELD_REFUSE, 0, 0, 0, NULL, NULL \
+#define KS_REFUSE_AS(key, flags)                              \
+	{                                                     \
+		key, KS_FIELD_REFUSE, flags, 0, 0, NULL, NULL \
 	}
+#define KS_REFUSE(key) KS_REFUSE_AS(key, 0)
 #define KS_END                                          \
 	{                                               \
 		NULL, KS_FIELD_STR, 0, 0, 0, NULL, NULL \

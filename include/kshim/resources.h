@@ -17,6 +17,7 @@ struct ks_spec_device_rule {
 
 struct ks_spec_memory {
 	struct ks_opt_i64 limit, reservation, swap; /* bytes; swap counts memory too */
+	struct ks_opt_i64 kernel, kernel_tcp;	    /* bytes; not recommended by the spec */
 	struct ks_opt_u64 swappiness;		    /* 0 to 100 */
 	bool disable_oom_killer, use_hierarchy;
 	bool check_before_update; /* refuse a limit below the usage */

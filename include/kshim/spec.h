@@ -72,6 +72,7 @@ struct ks_spec_caps {
 
 struct ks_spec_process {
 	bool terminal;
+	const struct ks_json *console_size_object; /* read into the next with a terminal alone */
 	struct {
 		uint32_t height, width;
 	} console_size;

@@ -78,7 +78,7 @@ static int apply_memory(const struct ks_cgroup *cg, const struct ks_spec_memory 
 	ks_auto_fd int fd = -EBADF;
 	bool reservation = m->reservation.set && m->reservation.v;
 	bool needed = m->limit.v || m->swap.v || reservation || m->swappiness.set ||
-		      m->disable_oom_killer || m->use_hierarchy;
+		      m->disable_oom_killer || m->use_hierarchy || m->kernel_tcp.v > 0;
 	int r = open_controller(cg, "memory", needed, &fd, err);
 
 	if (r < 0 || fd < 0)
@@ -90,6 +90,8 @@ static int apply_memory(const struct ks_cgroup *cg, const struct ks_spec_memory 
 		r = write_memory_and_swap(fd, m, err);
 	if (r == 0 && reservation)
 		r = ks_cgroup_write_i64(fd, "memory.soft_limit_in_bytes", m->reservation.v, err);
+	if (r == 0 && m->kernel_tcp.v > 0)
+		r = ks_cgroup_write_i64(fd, "memory.kmem.tcp.limit_in_bytes", m->kernel_tcp.v, err);
 	if (r == 0 && m->swappiness.set)
 		r = ks_cgroup_write_i64(fd, "memory.swappiness", (int64_t)m->swappiness.v, err);
 	if (r == 0 && m->disable_oom_killer)

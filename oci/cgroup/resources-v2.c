@@ -49,6 +49,9 @@ static int apply_memory(int fd, const struct ks_spec_memory *m, struct ks_err *e
 	/* 0 means "not set", as engines use it. */
 	bool limit = m->limit.set && m->limit.v;
 
+	if (m->kernel_tcp.v > 0)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "linux.resources.memory.kernelTCP: cgroup v2 has none");
 	if (m->swappiness.set)
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "linux.resources.memory.swappiness: cgroup v2 has none");

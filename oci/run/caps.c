@@ -13,6 +13,10 @@ static int warn(struct ks_arena *a, struct ks_strv *warnings, const char *name, 
 {
 	const char *text = ks_arena_printf(a, "capability %s %s", name, why);
 
+	/* Once, in however many sets it stands. */
+	for (size_t i = 0; text && i < warnings->n; i++)
+		if (ks_streq(warnings->v[i], text))
+			return 0;
 	return text ? ks_strv_append(a, warnings, text) : -ENOMEM;
 }
 
@@ -33,6 +37,26 @@ static int read_set(struct ks_arena *a, const struct ks_strv *names, uint64_t gr
 		if (r < 0)
 			return ks_err_oom(err);
 	}
+	return 0;
+}
+
+/* Takes from a set what it can only hold together with others. */
+static int need(struct ks_arena *a, struct ks_strv *warnings, uint64_t *set, uint64_t others,
+		const char *why, struct ks_err *err)
+{
+	for (cap_value_t v = 0; v < 64; v++) {
+		if (!(*set & ~others) || !((*set & ~others) >> v & 1))
+			continue;
+		char *name = cap_to_name(v);
+		char upper[32] = "";
+
+		for (size_t n = 0; name && name[n] && n + 1 < sizeof(upper); n++)
+			upper[n] = (char)toupper((unsigned char)name[n]);
+		cap_free(name);
+		if (warn(a, warnings, upper, why) < 0)
+			return ks_err_oom(err);
+	}
+	*set &= others;
 	return 0;
 }
 
@@ -57,24 +81,29 @@ int ks_caps_plan(const struct ks_spec_caps *caps, bool new_userns, struct ks_are
 {
 	/* The first process of a user namespace holds all capabilities in it. */
 	uint64_t own = new_userns ? ~UINT64_C(0) : own_caps();
-	struct ks_strv once = { 0 }; /* each capability is warned of in one set only */
 	struct ks_plan_caps c = { .set = true };
-	int r = read_set(a, &caps->bounding, own, warnings, &c.bounding, err);
+	const struct {
+		const struct ks_strv *names;
+		uint64_t *ret;
+	} sets[] = {
+		{ &caps->bounding, &c.bounding },   { &caps->effective, &c.effective },
+		{ &caps->permitted, &c.permitted }, { &caps->inheritable, &c.inheritable },
+		{ &caps->ambient, &c.ambient },
+	};
+	int r = 0;
 
+	for (size_t i = 0; i < KS_ARRAY_LEN(sets) && r == 0; i++)
+		r = read_set(a, sets[i].names, own, warnings, sets[i].ret, err);
 	if (r == 0)
-		r = read_set(a, &caps->effective, own, &once, &c.effective, err);
-	if (r == 0)
-		r = read_set(a, &caps->permitted, own, caps->bounding.n ? &once : warnings,
-			     &c.permitted, err);
-	if (r == 0)
-		r = read_set(a, &caps->inheritable, own, &once, &c.inheritable, err);
-	if (r == 0)
-		r = read_set(a, &caps->ambient, own, &once, &c.ambient, err);
+		r = need(a, warnings, &c.effective, c.permitted,
+			 "is effective without being permitted and is left out there", err);
 	if (r < 0)
 		return r;
-	/* Ambient needs permitted and inheritable; what lacks them can be in no process. */
+	/*
+	 * Ambient needs both. No word of it: the template of `runc spec` lists three that are not
+	 * inheritable, so everybody would be warned of what everybody has.
+	 */
 	c.ambient &= c.permitted & c.inheritable;
-	c.effective &= c.permitted;
 	*ret = c;
 	return 0;
 }

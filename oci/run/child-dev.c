@@ -21,15 +21,46 @@ static int bind_node(struct ks_child *c, const struct ks_plan_device *d)
 {
 	ks_auto_fd int target = ks_path_mkfile(c->p->rootfs_fd, d->path, 0666);
 
+	struct stat st;
+
 	if (target < 0)
 		return ks_err_set(&c->err, target, "make %s", d->path);
+	if (fstat(target, &st) < 0)
+		return ks_err_set(&c->err, -errno, "look at %s", d->path);
+	/* An empty file is what a run before this one left to mount on. */
+	if (!(S_ISREG(st.st_mode) && st.st_size == 0) &&
+	    ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->rdev))
+		return ks_err_kind(&c->err, KS_ERR_EXISTS,
+				   "%s is there already and is another device", d->path);
 	return ks_mount_attach(d->bind_fd, target, &c->err);
+}
+
+/* One that is there must be the same; it gets the mode and the owner that are asked for. */
+static int take_node(struct ks_child *c, const struct ks_plan_device *d, int dir, const char *name)
+{
+	ks_auto_fd int node = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char path[64];
+	struct stat st;
+
+	if (node < 0 || fstat(node, &st) < 0)
+		return ks_err_set(&c->err, -errno, "look at %s", d->path);
+	if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->rdev)
+		return ks_err_kind(&c->err, KS_ERR_EXISTS,
+				   "%s is there already and is another device", d->path);
+	if (d->has_owner && (st.st_uid != d->uid || st.st_gid != d->gid) &&
+	    fchownat(node, "", d->uid, d->gid, AT_EMPTY_PATH) < 0)
+		return ks_err_set(&c->err, -errno, "set the owner of %s", d->path);
+	/* The host's /proc: the root is not changed yet. Nothing else takes such a descriptor. */
+	ks_fmt(path, sizeof(path), "/proc/self/fd/%d", node);
+	if (d->has_mode && (st.st_mode & 07777) != (d->mode & 07777) &&
+	    chmod(path, d->mode & 07777) < 0)
+		return ks_err_set(&c->err, -errno, "set the mode of %s", d->path);
+	return 0;
 }
 
 static int make_node(struct ks_child *c, const struct ks_plan_device *d)
 {
 	const char *name;
-	struct stat st;
 	ks_auto_fd int dir = ks_path_open_parent(c->p->rootfs_fd, d->path, 0755, &name);
 
 	if (dir < 0)
@@ -37,13 +68,7 @@ static int make_node(struct ks_child *c, const struct ks_plan_device *d)
 	if (mknodat(dir, name, d->mode, d->rdev) < 0) {
 		if (errno != EEXIST)
 			return ks_err_set(&c->err, -errno, "make device %s", d->path);
-		/* One that is there must be the same. */
-		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return ks_err_set(&c->err, -errno, "look at %s", d->path);
-		if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->rdev)
-			return ks_err_kind(&c->err, KS_ERR_EXISTS,
-					   "%s is there already and is another device", d->path);
-		return 0;
+		return take_node(c, d, dir, name);
 	}
 	if ((d->uid || d->gid) && fchownat(dir, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return ks_err_set(&c->err, -errno, "set the owner of %s", d->path);

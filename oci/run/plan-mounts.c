@@ -287,13 +287,43 @@ static int plan_device(const struct ks_spec_device *sd, struct ks_plan_device *d
 		.rdev = type == S_IFIFO ? 0 : makedev((unsigned)sd->major.v, (unsigned)sd->minor.v),
 		.uid = (uid_t)sd->uid.v,
 		.gid = (gid_t)sd->gid.v,
+		.has_mode = sd->file_mode.set,
+		.has_owner = sd->uid.set || sd->gid.set,
 		.bind_fd = -EBADF,
 	};
 	return 0;
 }
 
-int ks_plan_devices(struct ks_arena *a, const struct ks_spec *s, struct ks_plan *p,
-		    struct ks_err *err)
+/*
+ * The host's node of that path: it must be the device that is asked for. Its mode and owner are
+ * the host's, and stay.
+ */
+static int bind_device(struct ks_arena *a, const struct ks_create *c, struct ks_plan_device *d,
+		       struct ks_err *err)
+{
+	struct stat st;
+	int r = ks_mount_clone(AT_FDCWD, d->path, false, &d->bind_fd, err);
+
+	if (r < 0)
+		return r;
+	if (fstat(d->bind_fd, &st) < 0)
+		return ks_err_set(err, -errno, "look at it");
+	if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->rdev)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "it is another device on this host, and nodes cannot be made");
+	if (!c->warnings || ((!d->has_mode || (st.st_mode & 07777) == (d->mode & 07777)) &&
+			     (!d->has_owner || (st.st_uid == d->uid && st.st_gid == d->gid))))
+		return 0;
+	const char *text = ks_arena_printf(a,
+					   "device %s is the host's in a user namespace: its mode "
+					   "and owner are not changed",
+					   d->path);
+
+	return text ? ks_strv_append(a, c->warnings, text) : ks_err_oom(err);
+}
+
+int ks_plan_devices(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
+		    struct ks_plan *p, struct ks_err *err)
 {
 	static const struct {
 		const char *path;
@@ -337,8 +367,7 @@ int ks_plan_devices(struct ks_arena *a, const struct ks_spec *s, struct ks_plan 
 			};
 	}
 	for (size_t i = 0; i < p->n_devices && userns; i++) {
-		int r = ks_mount_clone(AT_FDCWD, p->devices[i].path, false, &p->devices[i].bind_fd,
-				       err);
+		int r = bind_device(a, c, &p->devices[i], err);
 
 		if (r < 0)
 			return ks_err_prefix(err, r, "device %s in a user namespace",

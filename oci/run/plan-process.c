@@ -139,8 +139,6 @@ int ks_plan_process(struct ks_arena *a, const struct ks_spec_process *sp, bool n
 	p->umask = sp->user.umask.set ? (mode_t)sp->user.umask.v : 0022;
 	p->no_new_privs = sp->no_new_privileges;
 	p->terminal = sp->terminal;
-	if (sp->console_size.height > UINT16_MAX || sp->console_size.width > UINT16_MAX)
-		return ks_err_kind(err, KS_ERR_INVALID, "process.consoleSize: is out of range");
 	p->rows = (unsigned short)sp->console_size.height;
 	p->cols = (unsigned short)sp->console_size.width;
 	int r = plan_labels(sp, p, err);

@@ -323,7 +323,7 @@ int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const 
 	if (r == 0)
 		r = ks_plan_mounts(a, c, s, cg, p, err);
 	if (r == 0)
-		r = ks_plan_devices(a, s, p, err);
+		r = ks_plan_devices(a, c, s, p, err);
 	if (r == 0)
 		r = ks_plan_hooks(a, &s->hooks.create_container, &p->create_container, err);
 	if (r == 0)

@@ -49,6 +49,7 @@ struct ks_plan_device {
 	dev_t rdev;
 	uid_t uid;
 	gid_t gid;
+	bool has_mode, has_owner; /* asked for, not only the default */
 	int bind_fd; /* in a user namespace: detached clone of the host's node; owned */
 };
 
@@ -178,8 +179,8 @@ int ks_plan_init_container(struct ks_arena *a, const struct ks_create *c, const 
 			   const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err);
 int ks_plan_mounts(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
 		   const struct ks_cgroup *cg, struct ks_plan *p, struct ks_err *err);
-int ks_plan_devices(struct ks_arena *a, const struct ks_spec *s, struct ks_plan *p,
-		    struct ks_err *err);
+int ks_plan_devices(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
+		    struct ks_plan *p, struct ks_err *err);
 int ks_plan_process(struct ks_arena *a, const struct ks_spec_process *sp, bool new_userns,
 		    struct ks_strv *warnings, struct ks_plan_process *p, struct ks_err *err);
 /* Whether labels of SELinux mean something on this host. */

@@ -120,7 +120,7 @@ static int read_listener(struct ks_json_ctx *ctx, const struct ks_seccomp_profil
 		return ks_json_fail(ctx, "listenerPath",
 				    "is missing: the profile has "
 				    "SCMP_ACT_NOTIFY");
-	if (p->listener_path && p->listener_path[0] != '/')
+	if (notifies && p->listener_path[0] != '/')
 		return ks_json_fail(ctx, "listenerPath", "must be absolute");
 	if (p->listener_metadata && !p->listener_path)
 		return ks_json_fail(ctx, "listenerMetadata", "is given without listenerPath");

@@ -103,7 +103,8 @@ const struct ks_json_field ks_linux_fields[] = {
 	KS_MAP(struct ks_spec_linux, sysctl, "sysctl"),
 	KS_STRV(struct ks_spec_linux, masked_paths, "maskedPaths", 0),
 	KS_STRV(struct ks_spec_linux, readonly_paths, "readonlyPaths", 0),
-	KS_REFUSE("intelRdt"),
+	/* An empty one asks for a class of service of the container's own. */
+	KS_REFUSE_AS("intelRdt", KS_FIELD_EMPTY_TOO),
 	KS_STR(struct ks_spec_linux, mount_label, "mountLabel", 0),
 	KS_PTR(struct ks_spec_linux, personality, struct ks_spec_personality, "personality",
 	       personality_fields),
@@ -175,10 +176,23 @@ int ks_flags_read(struct ks_json_ctx *ctx, const char *key, const struct ks_strv
 	return 0;
 }
 
+static int check_absolute(struct ks_json_ctx *ctx, const char *key, const struct ks_strv *paths)
+{
+	for (size_t i = 0; i < paths->n; i++)
+		if (paths->v[i][0] != '/')
+			return ks_json_fail(ctx, key, "\"%.*s\" is not absolute", 64, paths->v[i]);
+	return 0;
+}
+
 int ks_linux_check(struct ks_json_ctx *ctx, struct ks_spec_linux *l)
 {
 	uint64_t flags = 0;
 	int r = ks_resources_check(ctx, &l->resources);
+
+	if (r == 0)
+		r = check_absolute(ctx, "maskedPaths", &l->masked_paths);
+	if (r == 0)
+		r = check_absolute(ctx, "readonlyPaths", &l->readonly_paths);
 
 	if (r == 0 && l->personality && l->personality->flags.n)
 		return ks_json_fail(ctx, "personality.flags", "unknown value \"%.*s\"", 64,

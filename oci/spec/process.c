@@ -35,8 +35,8 @@ static const struct ks_json_field console_fields[] = {
 };
 
 static const struct ks_json_field user_fields[] = {
-	KS_U32(struct ks_spec_process, user.uid, "uid", 0),
-	KS_U32(struct ks_spec_process, user.gid, "gid", 0),
+	KS_U32(struct ks_spec_process, user.uid, "uid", KS_FIELD_REQUIRED),
+	KS_U32(struct ks_spec_process, user.gid, "gid", KS_FIELD_REQUIRED),
 	KS_U64(struct ks_spec_process, user.umask, "umask", 0),
 	KS_JSON_ANY(struct ks_spec_process, additional_gids, "additionalGids", 0),
 	KS_END,
@@ -67,7 +67,7 @@ static const struct ks_json_name io_classes[] = {
 
 static const struct ks_json_field io_priority_fields[] = {
 	KS_ENUM(struct ks_spec_io_priority, class, "class", KS_FIELD_REQUIRED, io_classes),
-	KS_I64(struct ks_spec_io_priority, priority, "priority"),
+	KS_I64_AS(struct ks_spec_io_priority, priority, "priority", KS_FIELD_REQUIRED),
 	KS_END,
 };
 
@@ -112,9 +112,9 @@ static const struct ks_json_field affinity_fields[] = {
 
 const struct ks_json_field ks_process_fields[] = {
 	KS_BOOL(struct ks_spec_process, terminal, "terminal"),
+	KS_JSON_ANY(struct ks_spec_process, console_size_object, "consoleSize", 0),
 	/* Objects whose members lie in the process itself: offset 0. */
-	{ "consoleSize", KS_FIELD_OBJECT, 0, 0, 0, console_fields, NULL },
-	{ "user", KS_FIELD_OBJECT, 0, 0, 0, user_fields, NULL },
+	{ "user", KS_FIELD_OBJECT, KS_FIELD_REQUIRED, 0, 0, user_fields, NULL },
 	KS_STRV(struct ks_spec_process, args, "args", KS_FIELD_REQUIRED | KS_FIELD_NONEMPTY),
 	KS_STRV(struct ks_spec_process, env, "env", 0),
 	KS_STR(struct ks_spec_process, cwd, "cwd", KS_FIELD_REQUIRED | KS_FIELD_NONEMPTY),
@@ -157,6 +157,21 @@ static int read_gids(struct ks_json_ctx *ctx, struct ks_spec_process *p)
 	}
 	ks_json_leave(ctx, old);
 	return 0;
+}
+
+/* Without a terminal it is ignored, whatever it is. */
+static int read_console_size(struct ks_json_ctx *ctx, struct ks_spec_process *p)
+{
+	size_t old = ks_json_enter(ctx, "consoleSize", 0);
+	int r = p->terminal && p->console_size_object ?
+			ks_json_decode(ctx, p->console_size_object, console_fields, p) :
+			0;
+
+	if (r == 0 && (p->console_size.height > UINT16_MAX || p->console_size.width > UINT16_MAX))
+		return ks_json_fail(ctx, NULL, "is out of range");
+	if (r == 0)
+		ks_json_leave(ctx, old);
+	return r;
 }
 
 static int check_rlimits(struct ks_json_ctx *ctx, const struct ks_spec_process *p)
@@ -215,7 +230,10 @@ int ks_process_check(struct ks_json_ctx *ctx, struct ks_spec_process *p)
 	if (p->oom_score_adj.set && (p->oom_score_adj.v < -1000 || p->oom_score_adj.v > 1000))
 		return ks_json_fail(ctx, "oomScoreAdj", "%lld is not between -1000 and 1000",
 				    (long long)p->oom_score_adj.v);
-	int r = check_rlimits(ctx, p);
+	int r = read_console_size(ctx, p);
+
+	if (r == 0)
+		r = check_rlimits(ctx, p);
 
 	if (r == 0)
 		r = check_priorities(ctx, p);

@@ -2,7 +2,7 @@
 #include "tables.h"
 
 static const struct ks_json_field device_rule_fields[] = {
-	KS_BOOL(struct ks_spec_device_rule, allow, "allow"),
+	KS_BOOL_AS(struct ks_spec_device_rule, allow, "allow", KS_FIELD_REQUIRED),
 	KS_STR(struct ks_spec_device_rule, type, "type", 0),
 	KS_I64(struct ks_spec_device_rule, major, "major"),
 	KS_I64(struct ks_spec_device_rule, minor, "minor"),
@@ -18,7 +18,8 @@ static const struct ks_json_field memory_fields[] = {
 	KS_BOOL(struct ks_spec_memory, disable_oom_killer, "disableOOMKiller"),
 	KS_BOOL(struct ks_spec_memory, use_hierarchy, "useHierarchy"),
 	KS_BOOL(struct ks_spec_memory, check_before_update, "checkBeforeUpdate"),
-	/* kernel and kernelTCP: Linux has no such limits since 5.16, the spec advises against. */
+	KS_I64(struct ks_spec_memory, kernel, "kernel"),
+	KS_I64(struct ks_spec_memory, kernel_tcp, "kernelTCP"),
 	KS_END,
 };
 
@@ -193,6 +194,11 @@ static int check_rdma(struct ks_json_ctx *ctx, const struct ks_list *l)
 
 static int check(struct ks_json_ctx *ctx, struct ks_spec_resources *res)
 {
+	/* Engines write 0 or -1 for "none". */
+	if (res->memory.kernel.v > 0)
+		return ks_err_kind(ctx->err, KS_ERR_UNSUPPORTED,
+				   "linux.resources.memory.kernel: Linux has no such limit any "
+				   "more");
 	if (res->memory.swappiness.v > 100)
 		return ks_json_fail(ctx, "memory.swappiness", "%llu is above 100",
 				    (unsigned long long)res->memory.swappiness.v);

@@ -6,10 +6,13 @@
 #include <kshim/spec.h>
 
 #include <sched.h>
+#include <string.h>
 
 #include <kshim/fd.h>
 
 #include "tables.h"
+
+#define SEMVER_WORD "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-."
 
 static const struct {
 	uint64_t flag;
@@ -179,6 +182,46 @@ static int check_hooks(struct ks_json_ctx *ctx, const struct ks_spec *s)
 	return 0;
 }
 
+/* Digits without a leading zero, or a word of a version: what ends at @ends. */
+static bool skip_word(const char **p, bool number, const char *ends)
+{
+	size_t n = strspn(*p, number ? "0123456789" : SEMVER_WORD);
+	bool ok = n && !(number && n > 1 && **p == '0') && strchr(ends, (*p)[n]);
+
+	*p += n;
+	return ok;
+}
+
+/* "1.3.0", "1.0.2-dev", "1.2.1+dev": SemVer 2.0.0, of which only major version 1 is known here. */
+static int check_version(struct ks_json_ctx *ctx, const char *version)
+{
+	const char *p = version;
+	bool ok = skip_word(&p, true, ".") && *p++ && skip_word(&p, true, ".") && *p++ &&
+		  skip_word(&p, true, "-+");
+
+	if (ok && *p == '-')
+		ok = *p++ && skip_word(&p, false, "+");
+	if (ok && *p == '+')
+		ok = *p++ && skip_word(&p, false, "");
+	if (!ok)
+		return ks_json_fail(ctx, "ociVersion", "\"%.*s\" is no version", 64, version);
+	if (strncmp(version, "1.", 2) != 0)
+		return ks_err_kind(ctx->err, KS_ERR_UNSUPPORTED,
+				   "ociVersion: \"%.*s\" is not supported, only 1.x is", 64,
+				   version);
+	return 0;
+}
+
+static int check_root(struct ks_json_ctx *ctx, const struct ks_spec *s)
+{
+	int r = check_version(ctx, s->oci_version);
+
+	for (size_t i = 0; i < s->annotations.n && r == 0; i++)
+		if (!*s->annotations.v[i].key)
+			return ks_json_fail(ctx, "annotations", "a key must not be empty");
+	return r;
+}
+
 int ks_spec_parse(struct ks_arena *a, const char *text, size_t len, const char *name,
 		  struct ks_spec *ret, struct ks_err *err)
 {
@@ -196,6 +239,8 @@ int ks_spec_parse(struct ks_arena *a, const char *text, size_t len, const char *
 		s.process_end = process->end;
 	}
 	r = ks_json_decode(&ctx, root, spec_fields, &s);
+	if (r == 0)
+		r = check_root(&ctx, &s);
 	if (r == 0) {
 		size_t old = ks_json_enter(&ctx, "linux", 0);
 

@@ -185,13 +185,7 @@ for o in rro rnosuid rnodev rnoexec rnoatime rnosymfollow rnodiratime; do
 done
 with "$(mnt bind "$T/src" '["rbind", "ro"]')" 'echo x >/mnt/inner/y && echo written'
 is "$out" written "ro is of the mount alone"
-with "$(mnt bind "$T/src" '["bind"]')" 'ls /mnt/inner | wc -l; mkdir /mnt/inner/x'
-is "$rc" 0 "bind takes no mounts below"
 umount "$T/src/inner"
-for p in private slave unbindable; do
-	with "$(mnt bind "$T/src" "[\"bind\", \"$p\"]")" 'grep " /mnt " /proc/self/mountinfo | cut -d" " -f7'
-	is "$rc" 0 "propagation $p"
-done
 
 # ---- cgroup resources ------------------------------------------------------------------
 if [ -d /sys/fs/cgroup/memory ]; then
@@ -205,7 +199,6 @@ if [ -d /sys/fs/cgroup/memory ]; then
 	res '{memory: {limit: 67108864, swappiness: 7}}' memory/memory.swappiness 7 "memory.swappiness"
 	res '{memory: {limit: 67108864, disableOOMKiller: true}}' memory/memory.oom_control "oom_kill_disable 1 under_oom 0 oom_kill 0" "memory.disableOOMKiller"
 	res '{memory: {limit: 67108864, useHierarchy: true}}' memory/memory.use_hierarchy 1 "memory.useHierarchy"
-	res '{memory: {limit: 67108864, kernel: 1, kernelTCP: 1}}' memory/memory.limit_in_bytes 67108864 "memory.kernel is without effect, as the spec has it"
 	res '{cpu: {quota: 50000, period: 100000, burst: 20000}}' cpu/cpu.cfs_burst_us 20000 "cpu.burst"
 	res '{cpu: {idle: 1, shares: 99}}' cpu/cpu.idle 1 "cpu.idle"
 	res '{pids: {limit: 0}}' pids/pids.max max "a pids.limit of 0 is none, as podman means it"

@@ -72,25 +72,35 @@ static void what_is_wrong_is_named(void)
 		  "not absolute" },
 		{ "{" ROOT ",\"hooks\":{\"prestart\":[{\"path\":\"/x\",\"timeout\":0}]}," NS "}}",
 		  "timeout" },
-		{ "{" ROOT ",\"process\":{\"args\":[],\"cwd\":\"/\"}," NS "}}", "process.args" },
-		{ "{" ROOT ",\"process\":{\"args\":[\"\"],\"cwd\":\"/\"}," NS "}}", "args[0]" },
-		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"x\"}," NS "}}",
-		  "process.cwd" },
-		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"env\":[\"x\"]}," NS "}}",
-		  "is not NAME=VALUE" },
 		{ "{" ROOT
-		  ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":{\"umask\":512}}," NS "}}",
+		  ",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":[],\"cwd\":\"/\"}," NS
+		  "}}",
+		  "process.args" },
+		{ "{" ROOT
+		  ",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"\"],\"cwd\":\"/\"}," NS
+		  "}}",
+		  "args[0]" },
+		{ "{" ROOT
+		  ",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"a\"],\"cwd\":\"x\"}," NS
+		  "}}",
+		  "process.cwd" },
+		{ "{" ROOT ",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"a\"],\"cwd\":"
+		  "\"/\",\"env\":[\"x\"]}," NS "}}",
+		  "is not NAME=VALUE" },
+		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/"
+		  "\",\"user\":{\"uid\":0,\"gid\":0,\"umask\":512}}," NS "}}",
 		  "umask" },
 		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"user\":"
-		  "{\"additionalGids\":[-1]}}," NS "}}",
+		  "{\"uid\":0,\"gid\":0,\"additionalGids\":[-1]}}," NS "}}",
 		  "process.user.additionalGids[0]" },
-		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"rlimits\":["
+		{ "{" ROOT ",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"a\"],\"cwd\":"
+		  "\"/\",\"rlimits\":["
 		  "{\"type\":\"RLIMIT_NPROC\",\"soft\":1,\"hard\":1},{\"type\":\"RLIMIT_NPROC\","
 		  "\"soft\":1,"
 		  "\"hard\":1}]}," NS "}}",
 		  "RLIMIT_NPROC stands twice" },
-		{ "{" ROOT ",\"process\":{\"args\":[\"a\"],\"cwd\":\"/\",\"oomScoreAdj\":1001}," NS
-		  "}}",
+		{ "{" ROOT ",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"a\"],\"cwd\":"
+		  "\"/\",\"oomScoreAdj\":1001}," NS "}}",
 		  "oomScoreAdj" },
 	};
 
