@@ -217,9 +217,10 @@ static int move_net_devices(struct ks_plan *p, pid_t pid, struct ks_err *err)
 		char path[64];
 
 		ks_fmt(path, sizeof(path), "/proc/%d/ns/net", pid);
-		made = ns = open(path, O_RDONLY | O_CLOEXEC);
-		if (ns < 0)
+		made = open(path, O_RDONLY | O_CLOEXEC);
+		if (made < 0)
 			return ks_err_set(err, -errno, "open %s", path);
+		ns = made;
 	}
 	return ks_netdev_move(&a, p->net_devices, ns, err);
 }
