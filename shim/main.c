@@ -169,10 +169,9 @@ static int check_globals(struct ks_cli *cli, struct ks_err *err)
 	if (!is_one_of(cli->rootless, rootless))
 		return fail_global(cli, "rootless", cli->rootless, "true, false or auto", err);
 	cli->debug |= cli->log_level && ks_streq(cli->log_level, "debug");
-	if (cli->systemd_cgroup ||
-	    (cli->cgroup_manager && ks_streq(cli->cgroup_manager, "systemd")))
-		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
-				   "option --systemd-cgroup is not supported yet");
+	if (cli->systemd_cgroup && cli->cgroup_manager && !ks_streq(cli->cgroup_manager, "systemd"))
+		return ks_cli_usage_error(cli, err, "--systemd-cgroup and --cgroup-manager=%s",
+					  cli->cgroup_manager);
 	if (cli->rootless && ks_streq(cli->rootless, "true"))
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "option --rootless=true is not supported yet");

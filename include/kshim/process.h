@@ -50,6 +50,17 @@ struct ks_tool {
 int ks_tool_run(struct ks_arena *a, char *const argv[], const int *keep, struct ks_tool *ret,
 		struct ks_err *err);
 
+/**
+ * ks_tool_start() - start a helper program with these as its standard streams
+ * @argv: argv[0] is searched as for ks_tool_run(); the environment is the same, with the two
+ *        variables beside by which a user's own systemd is reached
+ * @ret:  its pid; the caller waits for it
+ *
+ * Return: 0 or -errno. A program that is not there ends with 127.
+ */
+int ks_tool_start(char *const argv[], int in_fd, int out_fd, int err_fd, pid_t *ret,
+		  struct ks_err *err);
+
 /** ks_now_rfc3339() - the time in UTC with nanoseconds; @buf of 40 bytes */
 const char *ks_now_rfc3339(char buf[static 40]);
 

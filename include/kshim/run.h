@@ -44,8 +44,9 @@ struct ks_create {
 	int root_fd;					      /* runtime root; borrowed */
 	const char *console_socket, *pid_file, *pidfd_socket; /* or NULL */
 	bool no_new_keyring;
-	bool no_cgroup; /* stay in the caller's cgroup; limits are not set */
-	bool no_pivot;	/* chroot instead of pivot_root, as on a ramdisk; weaker */
+	bool no_cgroup;	     /* stay in the caller's cgroup; limits are not set */
+	bool systemd_cgroup; /* a scope of systemd instead of a plain directory */
+	bool no_pivot;	     /* chroot instead of pivot_root, as on a ramdisk; weaker */
 	unsigned int preserve_fds;
 	const struct ks_storage *storage; /* or NULL */
 	bool attached;			  /* run: started over the channel, no start socket */

@@ -37,6 +37,7 @@ struct ks_container {
 	const char *storage; /* reference of its pod's storage, or NULL */
 	const char *boot_id;
 	uint32_t owner_uid;
+	bool systemd;	     /* the cgroup is a scope of systemd */
 	bool cgroup_made;    /* the cgroup is this container's, not only its plan */
 	bool own_pidns;	     /* all its processes end with its first */
 	bool no_new_keyring; /* its processes keep the caller's session keyring */

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/wait.h>
@@ -91,18 +92,30 @@ const char *ks_process_comm(pid_t pid, char buf[static 17])
 	return buf;
 }
 
-static void exec_tool(char *const argv[], const int *keep, int out_fd)
+/* What a user's own systemd is reached by; nothing else of the caller's environment. */
+static char *inherited(const char *name, char *buf, size_t size)
+{
+	const char *value = getenv(name);
+
+	ks_fmt(buf, size, "%s=%s", name, value ? value : "");
+	return value ? buf : NULL;
+}
+
+static void exec_tool(char *const argv[], const int *keep)
 {
 	static const char *const dirs[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
-	static char *const env[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-				     (char *)(uintptr_t) "LC_ALL=C", NULL };
+	static char runtime_dir[256], bus[512];
+	char *env[5] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+			 (char *)(uintptr_t) "LC_ALL=C" };
+	size_t n = 2;
 	char path[256];
 	sigset_t none;
 
+	env[n] = inherited("XDG_RUNTIME_DIR", runtime_dir, sizeof(runtime_dir));
+	n += env[n] != NULL;
+	env[n] = inherited("DBUS_SESSION_BUS_ADDRESS", bus, sizeof(bus));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (ks_fd_stdio_null() < 0 || dup2(out_fd, 1) < 0 || dup2(out_fd, 2) < 0)
-		_exit(125);
 	for (; keep && *keep >= 0; keep++)
 		if (fcntl(*keep, F_SETFD, 0) < 0)
 			_exit(125);
@@ -111,6 +124,22 @@ static void exec_tool(char *const argv[], const int *keep, int out_fd)
 		execve(path, argv, env);
 	}
 	_exit(127);
+}
+
+int ks_tool_start(char *const argv[], int in_fd, int out_fd, int err_fd, pid_t *ret,
+		  struct ks_err *err)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return ks_err_set(err, -errno, "fork for %s", argv[0]);
+	if (pid == 0) {
+		if (dup2(in_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(err_fd, 2) < 0)
+			_exit(125);
+		exec_tool(argv, NULL);
+	}
+	*ret = pid;
+	return 0;
 }
 
 /* Keeps the first bytes and reads the rest away, so that the program never blocks. */
@@ -147,8 +176,11 @@ int ks_tool_run(struct ks_arena *a, char *const argv[], const int *keep, struct 
 		return ks_err_set(err, -errno, "make a pipe");
 	pid_t pid = fork();
 
-	if (pid == 0)
-		exec_tool(argv, keep, pipe_fd[1]);
+	if (pid == 0) {
+		if (ks_fd_stdio_null() < 0 || dup2(pipe_fd[1], 1) < 0 || dup2(pipe_fd[1], 2) < 0)
+			_exit(125);
+		exec_tool(argv, keep);
+	}
 	int saved = errno;
 
 	close(pipe_fd[1]);

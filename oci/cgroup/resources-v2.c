@@ -94,8 +94,13 @@ static int write_quota(int fd, const struct ks_spec_cpu *c, struct ks_err *err)
 	return ks_cgroup_write(fd, "cpu.max", buf, err);
 }
 
-/* Shares of 2 to 262144 are mapped to weights of 1 to 10000, as the kernel documents and runc does.
- */
+int64_t ks_cpu_weight(uint64_t shares)
+{
+	uint64_t s = shares < 2 ? 2 : shares > 262144 ? 262144 : shares;
+
+	return (int64_t)(1 + (s - 2) * 9999 / 262142);
+}
+
 static int apply_cpu(int fd, const struct ks_spec_cpu *c, struct ks_err *err)
 {
 	bool late_burst = false;
@@ -108,9 +113,7 @@ static int apply_cpu(int fd, const struct ks_spec_cpu *c, struct ks_err *err)
 		r = ks_cgroup_write_i64(fd, "cpu.idle", c->idle.v, err);
 	/* An idle group has the least weight there is; the kernel takes no other. */
 	if (r == 0 && c->shares.set && c->shares.v && !c->idle.v) {
-		uint64_t s = c->shares.v < 2 ? 2 : c->shares.v > 262144 ? 262144 : c->shares.v;
-
-		r = write_limit(fd, "cpu.weight", (int64_t)(1 + (s - 2) * 9999 / 262142), err);
+		r = write_limit(fd, "cpu.weight", ks_cpu_weight(c->shares.v), err);
 	}
 	/* A burst must not be above the quota: first when it goes down, last when it goes up. */
 	if (r == 0 && c->burst.set) {

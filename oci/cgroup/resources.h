@@ -9,6 +9,9 @@ int ks_cgroup1_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources *res, bool update,
 		     struct ks_err *err);
 
+/* Shares of 2 to 262144 as weights of 1 to 10000, as runc does it. */
+int64_t ks_cpu_weight(uint64_t shares);
+
 /* blkio.c: block I/O by both; @dirfd is the blkio or the cgroup2 directory. */
 int ks_cgroup1_block_io(int dirfd, const struct ks_spec_block_io *b, struct ks_err *err);
 int ks_cgroup2_block_io(int dirfd, const struct ks_spec_block_io *b, struct ks_err *err);

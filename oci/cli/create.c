@@ -155,6 +155,8 @@ static int prepare(struct ks_cli *cli, const struct ks_create_opts *o, const str
 	p->c.no_new_keyring = o->no_new_keyring;
 	p->c.no_pivot = o->no_pivot;
 	p->c.no_cgroup = cli->cgroup_manager && ks_streq(cli->cgroup_manager, "disabled");
+	p->c.systemd_cgroup = cli->systemd_cgroup ||
+			      (cli->cgroup_manager && ks_streq(cli->cgroup_manager, "systemd"));
 	p->c.storage = cli->storage;
 	p->c.warnings = &cli->warnings;
 	return r;

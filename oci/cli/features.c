@@ -28,8 +28,8 @@ static void put_linux(struct ks_json_out *o)
 	ks_json_open(o, "cgroup", '{');
 	ks_json_put_bool(o, "v1", true);
 	ks_json_put_bool(o, "v2", true);
-	ks_json_put_bool(o, "systemd", false);
-	ks_json_put_bool(o, "systemdUser", false);
+	ks_json_put_bool(o, "systemd", true);
+	ks_json_put_bool(o, "systemdUser", true);
 	ks_json_put_bool(o, "rdma", true);
 	ks_json_close(o, '}');
 	ks_seccomp_write_features(o);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paused, resumed, given other limits, looked at: all by its cgroup. */
+#include <kshim/systemd.h>
+
 #include "lifecycle.h"
 
 static int check_alive(const struct ks_opened *o, struct ks_err *err)
@@ -54,6 +56,8 @@ int ks_container_update(int root_fd, const char *id, const struct ks_spec_resour
 		r = check_cgroup(&o, err);
 	if (r == 0)
 		r = ks_opened_cgroup(&o, &cg, err);
+	if (r == 0 && o.c.systemd)
+		r = ks_scope_update(&o.arena, o.c.cgroup_path, res, err);
 	if (r == 0)
 		r = ks_cgroup_apply(&cg, res, true, err);
 	ks_opened_done(&o);

@@ -22,6 +22,7 @@
 #include <kshim/compat.h>
 #include <kshim/crash.h>
 #include <kshim/fd.h>
+#include <kshim/systemd.h>
 
 #include "launch.h"
 #include "lifecycle.h"
@@ -110,6 +111,7 @@ struct making {
 	const struct ks_spec *spec;
 	struct ks_created *out;
 	struct ks_cgroup cgroup;
+	struct ks_scope scope;
 	struct ks_plan plan;
 	struct ks_launched launched;
 	bool storage_up, hooks_begun;
@@ -165,6 +167,7 @@ static int make_record(struct making *m, struct ks_err *err)
 		.owner_uid = getuid(),
 		.own_pidns = pid && ks_str_empty(pid->path),
 		.no_new_keyring = m->c->no_new_keyring,
+		.systemd = m->c->systemd_cgroup && *m->cgroup.path,
 		.poststart = m->spec->hooks.poststart.n > 0,
 		.poststop = m->spec->hooks.poststop.n > 0,
 		.annotations = m->spec->annotations,
@@ -274,6 +277,7 @@ static int launch(struct making *m, struct ks_err *err)
 	struct ks_container *k = &m->out->container;
 	int r = ks_launch(&m->plan, &m->launched, err);
 
+	ks_scope_done(&m->scope);
 	m->launched.listener = (struct ks_listener){ k, KS_STATUS_CREATING };
 
 	if (r == 0)
@@ -323,6 +327,8 @@ static void undo(struct making *m)
 		r = ks_cgroup_kill(&m->cgroup, &why);
 		if (r == 0)
 			r = ks_cgroup_destroy(&m->cgroup, 2000, &why);
+		if (m->out->container.systemd)
+			ks_scope_stop(m->arena, m->cgroup.path);
 	}
 	if (r == 0 && m->storage_up)
 		r = m->c->storage->down(m->c->storage->data, m->out->container.storage, m->c->id,
@@ -343,6 +349,19 @@ static void undo(struct making *m)
 	}
 }
 
+static int make_cgroup(struct making *m, struct ks_err *err)
+{
+	const struct ks_spec_resources *res = &m->spec->lnx.resources;
+	int r = m->c->systemd_cgroup ? ks_scope_start(m->arena, &m->cgroup, res,
+						      &m->spec->annotations, &m->scope, err) :
+				       ks_cgroup_create(&m->cgroup, res, err);
+
+	m->out->container.cgroup_made = r == 0;
+	if (r == 0 && m->c->systemd_cgroup)
+		r = ks_cgroup_apply(&m->cgroup, res, false, err);
+	return r;
+}
+
 static int make(struct making *m, struct ks_err *err)
 {
 	int r = make_record(m, err);
@@ -356,12 +375,10 @@ static int make(struct making *m, struct ks_err *err)
 		r = storage_up(m, err);
 	if (r < 0)
 		return r;
-	if (!m->c->no_cgroup) {
-		r = ks_cgroup_create(&m->cgroup, &m->spec->lnx.resources, err);
-		if (r < 0)
-			return r;
-		m->out->container.cgroup_made = true;
-	}
+	if (!m->c->no_cgroup)
+		r = make_cgroup(m, err);
+	if (r < 0)
+		return r;
 	/* Before there is a process in it: delete kills only what it knows to be ours. */
 	r = ks_state_save(m->out->dir_fd, &m->out->container, err);
 	ks_crash_point("cgroup-recorded");
@@ -386,9 +403,12 @@ static int check(const struct ks_create *c, const struct ks_spec *s, struct ks_e
 int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks_spec *s,
 			struct ks_created *ret, struct ks_err *err)
 {
-	struct making m = {
-		.arena = a, .c = c, .spec = s, .out = ret, .launched = KS_LAUNCHED_INIT
-	};
+	struct making m = { .arena = a,
+			    .c = c,
+			    .spec = s,
+			    .out = ret,
+			    .launched = KS_LAUNCHED_INIT,
+			    .scope = { .sock = -EBADF } };
 
 	*ret = (struct ks_created){ .pidfd = -EBADF,
 				    .sock = -EBADF,
@@ -401,7 +421,9 @@ int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks
 	if (r == 0 && c->no_cgroup)
 		m.cgroup.path = "";
 	else if (r == 0)
-		r = ks_cgroup_path(a, s->lnx.cgroups_path, c->id, &m.cgroup.path, err);
+		r = c->systemd_cgroup ?
+			    ks_systemd_path(a, s->lnx.cgroups_path, c->id, &m.cgroup.path, err) :
+			    ks_cgroup_path(a, s->lnx.cgroups_path, c->id, &m.cgroup.path, err);
 	if (r == 0)
 		r = ks_cgroup_open(a, m.cgroup.path, &m.cgroup, err);
 	if (r == 0)
@@ -409,6 +431,7 @@ int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks
 	if (r < 0)
 		return r;
 	r = make(&m, err);
+	ks_scope_done(&m.scope);
 	for (size_t i = 0; i < c->volumes.n; i++)
 		c->volumes.v[i].fd = ks_fd_close(c->volumes.v[i].fd);
 	ks_plan_done(&m.plan);

@@ -14,6 +14,7 @@
 #include <kshim/compat.h>
 #include <kshim/crash.h>
 #include <kshim/fd.h>
+#include <kshim/systemd.h>
 
 #include "launch.h"
 #include "lifecycle.h"
@@ -153,8 +154,11 @@ static int stop(struct ks_opened *o, const struct ks_cgroup *cg, struct ks_err *
 static int destroy_cgroup(const struct ks_container *c, const struct ks_cgroup *cg,
 			  struct ks_err *err)
 {
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 	int r = ks_cgroup_destroy(cg, c->cgroup_made ? CGROUP_MS : 1000, err);
 
+	if (r == 0 && c->systemd)
+		ks_scope_stop(&a, c->cgroup_path);
 	if (r < 0 && !c->cgroup_made)
 		return 0;
 	return r == -EBUSY && c->own_pidns && ks_cgroup_populated(cg) ? 0 : r;

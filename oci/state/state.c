@@ -138,6 +138,8 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err)
 		ks_json_put_str(&o, "storage", c->storage);
 	ks_json_put_str(&o, "bootId", c->boot_id);
 	ks_json_put_u64(&o, "owner", c->owner_uid);
+	if (c->systemd)
+		ks_json_put_bool(&o, "systemd", true);
 	ks_json_put_bool(&o, "cgroupMade", c->cgroup_made);
 	ks_json_put_bool(&o, "ownPidNamespace", c->own_pidns);
 	ks_json_put_bool(&o, "noNewKeyring", c->no_new_keyring);
@@ -181,6 +183,7 @@ static const struct ks_json_field fields[] = {
 	KS_STR(struct ks_container, storage, "storage", 0),
 	KS_STR(struct ks_container, boot_id, "bootId", KS_FIELD_REQUIRED),
 	KS_U32(struct ks_container, owner_uid, "owner", KS_FIELD_REQUIRED),
+	KS_BOOL(struct ks_container, systemd, "systemd"),
 	KS_BOOL(struct ks_container, cgroup_made, "cgroupMade"),
 	KS_BOOL(struct ks_container, own_pidns, "ownPidNamespace"),
 	KS_BOOL(struct ks_container, no_new_keyring, "noNewKeyring"),

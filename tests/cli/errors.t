@@ -130,8 +130,18 @@ try "$K" delete "$TAG-none"
 is "$rc" 1 "delete of nothing fails"
 try "$K" delete --force "$TAG-none"
 is "$rc" 0 "delete --force of nothing is fine"
-try "$K" --systemd-cgroup run -b "$B" "$TAG-x"
-like "$err" "*systemd-cgroup*not supported*" "what is not supported says so"
+if [ ! -d /run/systemd/system ]; then
+	try "$K" --systemd-cgroup run -b "$B" "$TAG-x"
+	like "$rc:$err" "1:*systemd is not the first process of this host*" "the systemd cgroup driver where there is no systemd"
+fi
+try "$K" --systemd-cgroup --cgroup-manager=cgroupfs run -b "$B" "$TAG-x"
+is "$rc" 2 "two cgroup drivers"
+for p in /a/b a:b a.slice:b a:b:c:d /x.slice:b:c x:b:c -x.slice:b:c x--y.slice:b:c x-.slice:b:c .slice:b:c 'a.slice:b/c:d' 'a.slice:b:' "a.slice:b:$(printf '%0260d' 1)" ../x.slice:b:c; do
+	jq --arg p "$p" '.linux.cgroupsPath = $p' "$T/good.json" >"$B/config.json"
+	try "$K" --systemd-cgroup run -b "$B" "$TAG-x"
+	like "$rc:$err" "1:*cgroupsPath*" "the systemd driver refuses cgroupsPath ${p:0:20}"
+done
+good
 
 # The id is in use.
 edit "$B" '.process.args = ["/bin/sleep", "100"]'

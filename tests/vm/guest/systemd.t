@@ -7,9 +7,88 @@ requires_root
 pod_rootfs
 
 like "$(systemctl --version | head -1)" "systemd *" "systemd runs"
-bundle "$T/b" '.process.args = ["true"]'
-try "$K" --systemd-cgroup run -b "$T/b" "$TAG-1"
-like "$rc:$err" "1:*--systemd-cgroup is not supported yet*" "its cgroup driver says that it is not there yet"
+
+# ---- the cgroup driver -----------------------------------------------------------------------------
+B=$T/b
+ID=$TAG-1
+S="$K --systemd-cgroup"
+SCOPE=kshim-$ID.scope
+D=/sys/fs/cgroup/system.slice/$SCOPE
+prop() { systemctl show -P "$2" "$1"; }
+gone() { [ ! -d "$D" ] && [ "$(prop "$SCOPE" LoadState)" = not-found ]; }
+bundle "$B" '.root.readonly = false | .process.capabilities.ambient = [] | .process.args = ["sleep", "1000"]
+	| .linux.resources.memory = {limit: 67108864, swap: 100663296, reservation: 33554432}
+	| .linux.resources.cpu = {shares: 2048, quota: 33333, period: 100000, cpus: "0"} | .linux.resources.pids = {limit: 77}
+	| .linux.devices = [{path: "/dev/kmsg", type: "c", major: 1, minor: 11}] | .annotations = {"org.systemd.property.TimeoutStopUSec": "uint64 7000000", "org.systemd.property.CollectMode": "\u0027inactive-or-failed\u0027"}'
+cp "$B/config.json" "$T/base.json"
+try $S create -b "$B" "$ID"
+is "$rc:$err" 0: "create with the systemd cgroup driver"
+pid=$("$K" state "$ID" | jq .pid)
+is "$(cut -d: -f3 "/proc/$pid/cgroup")" "/system.slice/$SCOPE" "its process is in a scope of system.slice"
+is "$(cat "$D/cgroup.procs")" "$pid" "and alone there"
+is "$(for p in ActiveState Slice Delegate MemoryMax MemoryLow MemorySwapMax TasksMax CPUWeight CPUQuotaPerSecUSec AllowedCPUs TimeoutStopUSec; do prop "$SCOPE" $p; done | tr '\n' ' ')" \
+	"active system.slice yes 67108864 33554432 33554432 77 79 333.400ms 0 7s " "systemd knows its limits, and the properties of its annotations"
+limits() { cat "$D"/{memory.max,memory.low,memory.swap.max,pids.max,cpu.weight,cpu.max,cpuset.cpus} | tr '\n' ' '; }
+is "$(limits)" "67108864 33554432 33554432 77 79 33333 100000 0 " "the kernel has them, exactly"
+"$K" start "$ID"
+systemctl daemon-reload
+is "$(limits | cut -d' ' -f1-5)" "67108864 33554432 33554432 77 79" "a reload of systemd leaves them"
+try "$K" exec "$ID" sh -c 'head -c1 /dev/kmsg 2>&1'
+like "$out" '*not permitted*' "and the rules of devices"
+try "$K" exec "$ID" cat /proc/self/cgroup
+is "$rc:$out" 0:0::/ "exec is in the scope"
+try "$K" update --memory 50331648 --memory-swap 50331648 --pids-limit 88 "$ID"
+is "$rc:$(prop "$SCOPE" MemoryMax):$(prop "$SCOPE" TasksMax):$(cat "$D/memory.max"):$(cat "$D/pids.max")" "0:50331648:88:50331648:88" "update tells the kernel and systemd"
+try "$K" pause "$ID"
+is "$rc:$("$K" state "$ID" | jq -r .status)" 0:paused "pause"
+"$K" resume "$ID"
+try "$K" delete --force "$ID"
+gone
+is "$?:$rc:$err" 0:0: "delete leaves neither scope nor cgroup"
+bad=0
+jq '.process.args = ["true"]' "$T/base.json" >"$B/config.json"
+for _ in $(seq 10); do $S run -b "$B" "$ID" || bad=$((bad + 1)); done
+is "$bad" 0 "an id is free at once"
+gone
+ok $? "and nothing of it is left"
+
+jq '.process.args = ["sleep", "1000"] | .linux.cgroupsPath = "kt-a-b.slice:pre:name"' "$T/base.json" >"$B/config.json"
+try $S run -d -b "$B" "$ID"
+pid=$("$K" state "$ID" | jq .pid)
+is "$rc:$(cut -d: -f3 "/proc/$pid/cgroup")" "0:/kt.slice/kt-a.slice/kt-a-b.slice/pre-name.scope" "slice:prefix:name, as engines give it"
+try $S run -d -b "$B" "$TAG-2"
+like "$rc:$err" '1:*pre-name.scope*' "a scope that is there is not taken over"
+is "$("$K" state "$ID" | jq -r .status):$("$K" state "$TAG-2" 2>&1 | grep -c 'does not exist')" running:1 "and its container lives on"
+"$K" kill "$ID" KILL
+wait_for 5 eval '[ "$("$K" state "$ID" | jq -r .status)" = stopped ]'
+"$K" delete "$ID"
+is "$(prop pre-name.scope LoadState)" not-found "a container that ended by itself is deleted"
+systemctl stop kt.slice
+
+jq '.process.args = ["/no/such"]' "$T/base.json" >"$B/config.json"
+try $S create -b "$B" "$ID"
+like "$rc:$err" '127:*no such file*' "a create that fails"
+wait_for 5 gone
+ok $? "takes its scope with it"
+jq '.annotations["org.systemd.property.NoSuch"] = "1"' "$T/base.json" >"$B/config.json"
+try $S create -b "$B" "$ID"
+like "$rc:$err" '1:*scope kshim-*NoSuch*' "a property that systemd does not know is its error"
+jq '.annotations["org.systemd.property.a b"] = "1"' "$T/base.json" >"$B/config.json"
+try $S create -b "$B" "$ID"
+like "$rc:$err" '1:*names no property*' "a name that can be none is refused"
+
+# Killed when the scope is there: it ends with the placeholder, and delete finds what is left.
+jq . "$T/base.json" >"$B/config.json"
+KSHIM_CRASH_AT=cloned "$BUILD/crash/kshim" --systemd-cgroup create -b "$B" "$ID" 2>/dev/null
+try "$K" delete --force "$ID"
+wait_for 5 gone
+is "$?:$rc" 0:0 "a create that was killed leaves no scope"
+
+# The everyday verbs again, with this driver.
+printf '#!/bin/sh\nexec %s --systemd-cgroup "$@"\n' "$K" >"$T/kshim-systemd"
+chmod 755 "$T/kshim-systemd"
+KSHIM=$T/kshim-systemd bash "$TOP/tests/cli/lifecycle.t" >"$T/lifecycle" 2>&1
+is "$?:$(grep '^not ok' "$T/lifecycle")" 0: "lifecycle.t with the systemd driver"
 
 # Its mount units never see a volume.
 before=$(systemctl list-units --type=mount --all --no-legend | wc -l)

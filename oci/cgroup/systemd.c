@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container's cgroup as a transient scope of systemd, which then knows of
+ * it: it is accounted to its slice, and a reload of systemd does not take its
+ * limits away.
+ *
+ * A scope needs a process, and ours is to be made inside: so a placeholder is
+ * the first one. systemd-run registers it and becomes it, `cat` on a socket of
+ * ours, whose echo says that the scope is there. It ends when that socket is
+ * closed, by us or by our end; the scope ends with its last process.
+ *
+ * Through systemd's own tools, since a static program cannot have its library
+ * (docs/adr/0009-systemd.md).
+ */
+#include <kshim/systemd.h>
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <kshim/fd.h>
+#include <kshim/process.h>
+
+#include "hierarchy.h"
+#include "resources.h"
+
+#define START_MS 60000
+#define NAME_MAX_UNIT 255 /* of a unit, in systemd */
+
+static bool for_user(void)
+{
+	return geteuid() != 0;
+}
+
+static bool is_unit_name(const char *s)
+{
+	return *s && strlen(s) <= NAME_MAX_UNIT &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@") ==
+		       strlen(s);
+}
+
+/* "a-b.slice" is /a.slice/a-b.slice, "-.slice" the root. */
+static const char *slice_path(struct ks_arena *a, const char *slice)
+{
+	size_t n = strlen(slice) - strlen(".slice");
+	const char *path = "";
+
+	if (ks_streq(slice, "-.slice"))
+		return path;
+	for (size_t i = 0; i <= n && path; i++)
+		if (i == n || slice[i] == '-')
+			path = ks_arena_printf(a, "%s/%.*s.slice", path, (int)i, slice);
+	return path;
+}
+
+static bool is_slice(const char *s)
+{
+	size_t n = strlen(s), k = strlen(".slice");
+
+	if (ks_streq(s, "-.slice"))
+		return true;
+	return is_unit_name(s) && n > k && ks_streq(s + n - k, ".slice") && s[0] != '-' &&
+	       s[n - k - 1] != '-' && !strstr(s, "--");
+}
+
+int ks_systemd_path(struct ks_arena *a, const char *spec_path, const char *id, const char **ret,
+		    struct ks_err *err)
+{
+	struct ks_strv part = { 0 };
+	const char *slice = "", *prefix = "kshim", *name = id, *unit, *user = "";
+
+	if (!ks_str_empty(spec_path)) {
+		if (ks_str_split(a, spec_path, ':', &part) < 0)
+			return ks_err_oom(err);
+		if (part.n != 3)
+			return ks_err_kind(err, KS_ERR_INVALID,
+					   "linux.cgroupsPath: \"%s\" is not \"slice:prefix:name\", "
+					   "as the systemd cgroup driver wants it",
+					   spec_path);
+		slice = part.v[0];
+		prefix = part.v[1];
+		name = part.v[2];
+	}
+	if (!*slice)
+		slice = for_user() ? "user.slice" : "system.slice";
+	unit = ks_arena_printf(a, "%s%s%s.scope", prefix, *prefix ? "-" : "", name);
+	if (!unit)
+		return ks_err_oom(err);
+	if (!is_slice(slice) || !*name || !is_unit_name(unit))
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "linux.cgroupsPath: %s in %s are no names of systemd", unit,
+				   slice);
+	if (for_user())
+		user = ks_arena_printf(a, "/user.slice/user-%u.slice/user@%u.service", geteuid(),
+				       geteuid());
+	const char *above = slice_path(a, slice);
+
+	*ret = user && above ? ks_arena_printf(a, "%s%s/%s", user, above, unit) : NULL;
+	return *ret ? 0 : ks_err_oom(err);
+}
+
+/* The last two parts of a scope's path. */
+static const char *unit_of(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static int slice_of(struct ks_arena *a, const char *path, const char **ret)
+{
+	const char *end = strrchr(path, '/'), *begin = end;
+
+	while (begin > path && begin[-1] != '/')
+		begin--;
+	*ret = begin == path ? "-.slice" : ks_arena_strndup(a, begin, (size_t)(end - begin));
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* ---- resources as properties: what systemd would else set back to its defaults ------------- */
+
+struct props {
+	struct ks_arena *a;
+	struct ks_strv v; /* "NAME=VALUE" */
+	bool failed;
+};
+
+static void put(struct props *p, const char *name, const char *value)
+{
+	const char *text = ks_arena_printf(p->a, "%s=%s", name, value);
+
+	p->failed |= !text || ks_strv_append(p->a, &p->v, text) < 0;
+}
+
+/* Below 0 is no limit. */
+static void put_limit(struct props *p, const char *name, int64_t v)
+{
+	char buf[32] = "infinity";
+
+	if (v >= 0)
+		ks_fmt(buf, sizeof(buf), "%lld", (long long)v);
+	put(p, name, buf);
+}
+
+static void put_cpu(struct props *p, const struct ks_spec_cpu *c)
+{
+	uint64_t period = c->period.v ? c->period.v : 100000;
+	char buf[48];
+
+	if (c->shares.v && !c->idle.v)
+		put_limit(p, "CPUWeight", ks_cpu_weight(c->shares.v));
+	if (c->quota.v > 0) {
+		/* In hundredths of a percent, rounded up; the file gets the exact value after. */
+		uint64_t q = ((uint64_t)c->quota.v * 10000 + period - 1) / period;
+
+		ks_fmt(buf, sizeof(buf), "%llu.%02llu%%", (unsigned long long)(q / 100),
+		       (unsigned long long)(q % 100));
+		put(p, "CPUQuota", buf);
+	} else if (c->quota.v < 0) {
+		put(p, "CPUQuota", "");
+	}
+	if (c->period.v) {
+		ks_fmt(buf, sizeof(buf), "%lluus", (unsigned long long)c->period.v);
+		put(p, "CPUQuotaPeriodSec", buf);
+	}
+	if (!ks_str_empty(c->cpus))
+		put(p, "AllowedCPUs", c->cpus);
+	if (!ks_str_empty(c->mems))
+		put(p, "AllowedMemoryNodes", c->mems);
+}
+
+static void put_unified(struct props *p, const struct ks_map *m)
+{
+	static const char *const names[][2] = {
+		{ "cpu.weight", "CPUWeight" },	     { "cpuset.cpus", "AllowedCPUs" },
+		{ "cpuset.mems", "AllowedMemoryNodes" }, { "io.weight", "IOWeight" },
+		{ "memory.high", "MemoryHigh" },     { "memory.low", "MemoryLow" },
+		{ "memory.max", "MemoryMax" },	     { "memory.min", "MemoryMin" },
+		{ "memory.swap.max", "MemorySwapMax" }, { "pids.max", "TasksMax" },
+	};
+
+	for (size_t i = 0; i < m->n; i++)
+		for (size_t k = 0; k < KS_ARRAY_LEN(names); k++)
+			if (ks_streq(m->v[i].key, names[k][0]))
+				put(p, names[k][1],
+				    ks_streq(m->v[i].value, "max") ? "infinity" : m->v[i].value);
+}
+
+static void put_resources(struct props *p, const struct ks_spec_resources *res)
+{
+	const struct ks_spec_memory *m = &res->memory;
+
+	if (m->limit.v)
+		put_limit(p, "MemoryMax", m->limit.v);
+	if (m->reservation.v)
+		put_limit(p, "MemoryLow", m->reservation.v);
+	if (m->swap.v < 0 || m->limit.v < 0)
+		put_limit(p, "MemorySwapMax", -1);
+	else if (m->swap.v >= m->limit.v && m->limit.v)
+		put_limit(p, "MemorySwapMax", m->swap.v - m->limit.v);
+	if (res->pids.limit.v)
+		put_limit(p, "TasksMax", res->pids.limit.v);
+	put_cpu(p, &res->cpu);
+	put_unified(p, &res->unified);
+}
+
+/* "uint64 10", "true", "'text'": GVariant's text, as runc takes it, as far as properties need it. */
+static const char *plain_value(struct ks_arena *a, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= 2 && (text[0] == '\'' || text[0] == '"') && text[n - 1] == text[0])
+		return ks_arena_strndup(a, text + 1, n - 2);
+	for (const char *const *t = (const char *const[]){ "uint16 ", "uint32 ", "uint64 ", "int16 ",
+							   "int32 ", "int64 ", "byte ", NULL };
+	     *t; t++)
+		if (ks_str_prefix(text, *t))
+			return ks_str_prefix(text, *t);
+	return text;
+}
+
+/* Annotations "org.systemd.property.NAME", as runc and crun read them. */
+static int put_annotations(struct props *p, const struct ks_map *m, struct ks_err *err)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const char *name = ks_str_prefix(m->v[i].key, "org.systemd.property.");
+		size_t n = name ? strlen(name) : 0;
+
+		if (!name)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			if (!isalnum((unsigned char)name[k]))
+				n = 0;
+		if (!n)
+			return ks_err_kind(err, KS_ERR_INVALID,
+					   "annotations: \"%s\" names no property", m->v[i].key);
+		const char *value = plain_value(p->a, m->v[i].value);
+
+		/* On the bus they are microseconds, in systemd's files and tools a time. */
+		if (n > 4 && ks_streq(name + n - 4, "USec")) {
+			name = ks_arena_printf(p->a, "%.*sSec", (int)(n - 4), name);
+			value = value ? ks_arena_printf(p->a, "%sus", value) : NULL;
+		}
+		if (!name || !value)
+			return ks_err_oom(err);
+		put(p, name, value);
+	}
+	return 0;
+}
+
+/* ---- the scope ------------------------------------------------------------------------------ */
+
+static int check_host(const struct ks_cgroup *cg, struct ks_err *err)
+{
+	struct stat st;
+
+	if (stat("/run/systemd/system", &st) < 0 || !S_ISDIR(st.st_mode))
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "the systemd cgroup driver: systemd is not the first process of "
+				   "this host");
+	if (!cg->host.v2 || cg->host.n_v1)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "the systemd cgroup driver is for cgroup v2; on v1 and hybrid "
+				   "hosts use --cgroup-manager=cgroupfs");
+	return 0;
+}
+
+static int start_args(struct ks_arena *a, const struct ks_cgroup *cg,
+		      const struct ks_spec_resources *res, const struct ks_map *annotations,
+		      struct ks_strv *argv, struct ks_err *err)
+{
+	const char *slice;
+	struct props p = { .a = a };
+	int r = slice_of(a, cg->path, &slice);
+	const char *unit = ks_arena_printf(a, "--unit=%s", unit_of(cg->path));
+	const char *in = r == 0 ? ks_arena_printf(a, "--slice=%s", slice) : NULL;
+	const char *const fixed[] = { "systemd-run", for_user() ? "--user" : "--system",
+				      "--quiet",     "--scope",
+				      "--collect",   unit,
+				      in,	     "--description=container of kshim" };
+
+	put(&p, "Delegate", "yes");
+	put(&p, "DefaultDependencies", "no");
+	put_resources(&p, res);
+	r = put_annotations(&p, annotations, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < KS_ARRAY_LEN(fixed); i++)
+		p.failed |= !fixed[i] || ks_strv_append(a, argv, fixed[i]) < 0;
+	for (size_t i = 0; i < p.v.n; i++)
+		p.failed |= ks_strv_append(a, argv, "-p") < 0 ||
+			    ks_strv_append(a, argv, p.v.v[i]) < 0;
+	p.failed |= ks_strv_append(a, argv, "--") < 0 || ks_strv_append(a, argv, "cat") < 0;
+	return p.failed ? ks_err_oom(err) : 0;
+}
+
+/* Whether the placeholder answers: 1; 0 when it has ended. */
+static int await_echo(int sock)
+{
+	struct pollfd pfd = { .fd = sock, .events = POLLIN };
+	char c = '.';
+	int r;
+
+	if (send(sock, &c, 1, MSG_NOSIGNAL) != 1)
+		return 0;
+	do {
+		r = poll(&pfd, 1, START_MS);
+	} while (r < 0 && errno == EINTR);
+	if (r <= 0)
+		return r < 0 ? -errno : -ETIMEDOUT;
+	return read(sock, &c, 1) == 1;
+}
+
+static int check_place(struct ks_arena *a, const struct ks_cgroup *cg, pid_t pid,
+		       struct ks_err *err)
+{
+	char path[64], *text, *place;
+
+	ks_fmt(path, sizeof(path), "/proc/%d/cgroup", pid);
+	int r = ks_file_read_at(a, AT_FDCWD, path, 65536, &text, NULL);
+
+	if (r < 0)
+		return ks_err_set(err, r, "read %s", path);
+	place = strstr(text, "0::");
+	if (!place)
+		return ks_err_kind(err, KS_ERR_INTERNAL, "%s names no cgroup", path);
+	place[strcspn(place, "\n")] = '\0';
+	if (!ks_streq(place + 3, cg->path))
+		return ks_err_kind(err, KS_ERR_INTERNAL,
+				   "systemd put the scope at %s instead of %s", place + 3, cg->path);
+	return 0;
+}
+
+int ks_scope_start(struct ks_arena *a, const struct ks_cgroup *cg,
+		   const struct ks_spec_resources *res, const struct ks_map *annotations,
+		   struct ks_scope *ret, struct ks_err *err)
+{
+	struct ks_strv argv = { 0 };
+	int pair[2], error_pipe[2];
+	int r = check_host(cg, err);
+
+	if (r == 0)
+		r = start_args(a, cg, res, annotations, &argv, err);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return ks_err_set(err, -errno, "make a socket pair");
+	if (pipe2(error_pipe, O_CLOEXEC) < 0) {
+		r = ks_err_set(err, -errno, "make a pipe");
+		close(pair[0]);
+		close(pair[1]);
+		return r;
+	}
+	struct ks_scope s = { .sock = pair[0] };
+
+	r = ks_tool_start(argv.v, pair[1], pair[1], error_pipe[1], &s.pid, err);
+	close(pair[1]);
+	close(error_pipe[1]);
+	int there = r == 0 ? await_echo(s.sock) : 0;
+
+	if (r == 0 && there == 1)
+		r = check_place(a, cg, s.pid, err);
+	else if (r == 0 && there < 0)
+		r = ks_err_set(err, there, "start scope %s", unit_of(cg->path));
+	else if (r == 0) {
+		char text[400];
+		ssize_t n = read(error_pipe[0], text, sizeof(text) - 1);
+
+		text[n > 0 ? n : 0] = '\0';
+		text[strcspn(text, "\n")] = '\0';
+		r = ks_err_kind(err, KS_ERR_INTERNAL, "start scope %s: %s", unit_of(cg->path),
+				*text ? text : "is systemd-run installed?");
+	}
+	close(error_pipe[0]);
+	if (r < 0) {
+		ks_scope_done(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void ks_scope_done(struct ks_scope *s)
+{
+	s->sock = ks_fd_close(s->sock);
+	if (s->pid > 0) {
+		kill(s->pid, SIGKILL); /* it may be at the call to systemd still */
+		while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	s->pid = 0;
+}
+
+int ks_scope_update(struct ks_arena *a, const char *path, const struct ks_spec_resources *res,
+		    struct ks_err *err)
+{
+	struct ks_strv argv = { 0 };
+	struct ks_tool tool;
+	struct props p = { .a = a };
+	const char *const fixed[] = { "systemctl", for_user() ? "--user" : "--system",
+				      "set-property", "--runtime", unit_of(path) };
+
+	put_resources(&p, res);
+	if (!p.v.n && !p.failed)
+		return 0;
+	for (size_t i = 0; i < KS_ARRAY_LEN(fixed); i++)
+		p.failed |= ks_strv_append(a, &argv, fixed[i]) < 0;
+	for (size_t i = 0; i < p.v.n; i++)
+		p.failed |= ks_strv_append(a, &argv, p.v.v[i]) < 0;
+	if (p.failed)
+		return ks_err_oom(err);
+	int r = ks_tool_run(a, argv.v, NULL, &tool, err);
+
+	if (r == 0 && tool.status != 0) {
+		tool.output[strcspn(tool.output, "\n")] = '\0';
+		return ks_err_kind(err, KS_ERR_INTERNAL, "set the limits of scope %s: %s",
+				   unit_of(path), tool.output);
+	}
+	return r;
+}
+
+void ks_scope_stop(struct ks_arena *a, const char *path)
+{
+	struct ks_tool tool;
+	char *const argv[] = { (char *)(uintptr_t) "systemctl",
+			       (char *)(uintptr_t)(for_user() ? "--user" : "--system"),
+			       (char *)(uintptr_t) "stop", (char *)(uintptr_t)unit_of(path), NULL };
+
+	(void)ks_tool_run(a, argv, NULL, &tool, NULL);
+}
