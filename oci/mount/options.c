@@ -33,7 +33,7 @@ static const struct option table[] = {
 	{ "strictatime", ATIME, MOUNT_ATTR_STRICTATIME, false },
 	/* The negations fall back to the kernel's default, which is relatime. */
 	{ "atime", ATIME, MOUNT_ATTR_RELATIME, false },
-	{ "norelatime", ATIME, MOUNT_ATTR_STRICTATIME, false },
+	{ "norelatime", ATIME, MOUNT_ATTR_RELATIME, false },
 	{ "nostrictatime", ATIME, MOUNT_ATTR_RELATIME, false },
 	{ "rro", SET, MOUNT_ATTR_RDONLY, true },
 	{ "rrw", CLEAR, MOUNT_ATTR_RDONLY, true },
@@ -51,7 +51,7 @@ static const struct option table[] = {
 	{ "rrelatime", ATIME, MOUNT_ATTR_RELATIME, true },
 	{ "rstrictatime", ATIME, MOUNT_ATTR_STRICTATIME, true },
 	{ "ratime", ATIME, MOUNT_ATTR_RELATIME, true },
-	{ "rnorelatime", ATIME, MOUNT_ATTR_STRICTATIME, true },
+	{ "rnorelatime", ATIME, MOUNT_ATTR_RELATIME, true },
 	{ "rnostrictatime", ATIME, MOUNT_ATTR_RELATIME, true },
 	{ "private", PROPAGATE, MS_PRIVATE, false },
 	{ "rprivate", PROPAGATE, MS_PRIVATE, true },

@@ -60,7 +60,7 @@ is "$rc:$out" 0:1 "a relative destination is below /"
 # Field 6 of mountinfo and that of the superblock, behind the separator.
 attrs() { with ".mounts += [{destination: \"/mnt\", type: \"tmpfs\", source: \"x\", options: [$1]}]" 'sed -n "s, - , ,; s,.* /mnt ,,p" /proc/self/mountinfo | cut -d" " -f1,4-'; }
 while IFS='|' read -r options want name; do
-	attrs "$options"
+	attrs "\"size=1m\", $options"
 	like "$rc:$out" "0:$want" "mount option $name"
 done <<'C'
 "ro"|ro,relatime *|ro
@@ -71,7 +71,7 @@ done <<'C'
 "noexec", "exec"|rw,relatime *|exec
 "noexec"|*noexec*|noexec
 "sync"|* rw*sync*|sync
-"sync", "async"|rw,relatime rw*|async
+"sync", "async"|rw,relatime rw,size*|async
 "dirsync"|* rw*dirsync*|dirsync
 "noatime"|rw,noatime *|noatime
 "noatime", "atime"|rw,relatime *|atime
@@ -80,10 +80,14 @@ done <<'C'
 "strictatime"|rw *|strictatime
 "strictatime", "nostrictatime"|rw,relatime *|nostrictatime
 "relatime"|rw,relatime *|relatime
+"noatime", "relatime"|rw,relatime *|relatime behind noatime
+"relatime", "norelatime"|rw,relatime *|norelatime, which leaves what the kernel does
+"lazytime"|rw,relatime *lazytime*|lazytime
+"lazytime", "nolazytime"|rw,relatime rw,size*|nolazytime
 "nosymfollow"|*nosymfollow*|nosymfollow
 "nosymfollow", "symfollow"|rw,relatime *|symfollow
 "defaults"|rw,relatime *|defaults
-"size=64k", "mode=700"|rw,relatime *size=64k,mode=700*|of the file system
+"mode=700"|rw,relatime *size=1024k,mode=700*|of the file system
 C
 for p in private:0 rprivate:0 shared:shared rshared:shared slave:0 rslave:0 unbindable:unbindable runbindable:unbindable; do
 	with ".mounts += [{destination: \"/mnt\", type: \"tmpfs\", source: \"x\", options: [\"${p%:*}\"]}]" \
@@ -107,6 +111,7 @@ else
 	is "$rc:$out" "0:1000 1003 " "ridmap maps the mounts below too"
 fi
 umount "$T/tree/below"
+refuses ".mounts += [{destination: \"/mnt\", type: \"bind\", source: \"$T/tree\", options: [\"rbind\", \"ridmap\"]}]" '*mount on /mnt*' "ridmap without any mapping is an error"
 with ".linux.namespaces += [{type: \"user\"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings
 	| .mounts += [{destination: \"/mnt\", type: \"bind\", source: \"$T/tree\", options: [\"bind\", \"idmap\"]}]" 'stat -c %u /mnt/here'
 is "$rc:$out" 0:0 "idmap without mappings takes those of the user namespace"
@@ -129,6 +134,9 @@ for s in bounding effective inheritable permitted ambient; do
 done
 with '.process.capabilities |= map_values(. + ["CAP_NOPE"])' true
 is "$rc:$(grep -c 'CAP_NOPE' <<<"$err")" 0:1 "one warning for all sets"
+config '(.process.capabilities.bounding, .process.capabilities.effective, .process.capabilities.permitted) += ["CAP_NET_RAW"]' 'grep CapEff /proc/self/status'
+try setpriv --bounding-set -net_raw "$K" run -b "$B" "$TAG-g"
+is "$rc:$(grep -c 'warning: capability CAP_NET_RAW cannot be granted here' <<<"$err")" 0:1 "one that the caller cannot grant is a warning"
 with '.process.capabilities.effective += ["CAP_CHOWN"]' true
 like "$rc:$err" '0:*capability CAP_CHOWN is effective without being permitted*' "what can only be effective together is a warning"
 
@@ -179,8 +187,8 @@ if [ -e /sys/fs/cgroup/memory/memory.kmem.tcp.limit_in_bytes ]; then
 else
 	refuses '.linux.resources.memory = {kernelTCP: 1048576}' '*kernelTCP*' "memory.kernelTCP is refused where there is none"
 fi
-refuses '.linux.resources.devices = [{allow: true, type: "x", access: "r"}]' '*devices*' "a device rule of an unknown type"
-refuses '.linux.resources.devices = [{allow: true, type: "c", access: "rx"}]' '*devices*' "with an unknown access"
+refuses '.linux.resources.devices = [{allow: true, type: "x", access: "r"}]' '*linux.resources.devices*wrong type, number or access*' "a device rule of an unknown type"
+refuses '.linux.resources.devices = [{allow: true, type: "c", access: "rx"}]' '*linux.resources.devices*wrong type, number or access*' "with an unknown access"
 refuses '.linux.maskedPaths = ["etc"]' '*linux.maskedPaths: "etc" is not absolute*' "a relative masked path"
 refuses '.linux.readonlyPaths = ["etc"]' '*linux.readonlyPaths: "etc" is not absolute*' "a relative read-only path"
 refuses '.linux.intelRdt = {}' '*linux.intelRdt: is not supported*' "intelRdt is refused, also an empty one"
@@ -194,6 +202,7 @@ for f in $("$K" features | jq -r '.linux.seccomp.supportedFlags[]'); do
 	[ "$rc" = 0 ] || bad="$bad $f"
 done
 is "$bad" "" "every flag of seccomp that features calls supported works"
+is "$("$K" features | jq -c '.linux.seccomp | .supportedFlags - .knownFlags')" "[]" "and those are known"
 bad=
 for o in $("$K" features | jq -r '.linux.seccomp.operators[]'); do
 	with ".linux.seccomp = {defaultAction: \"SCMP_ACT_ALLOW\", syscalls: [{names: [\"swapon\"], action: \"SCMP_ACT_ERRNO\", args: [{index: 1, value: 1, valueTwo: 1, op: \"$o\"}]}]}" true
@@ -228,10 +237,12 @@ for v in state create start kill delete; do
 	try "$K" "$v"
 	is "$rc:$out" 2: "$v without an id is an error"
 done
-for v in state start "kill" delete exec; do
-	try "$K" $v "$TAG-none" true
-	like "$rc:$err" '[12]*' "$v of a container that is not there is an error"
+for v in state start kill delete pause resume ps; do
+	try "$K" $v "$TAG-none"
+	like "$rc:$err" "1:*container \"$TAG-none\" does not exist*" "$v of a container that is not there is an error"
 done
+try "$K" exec "$TAG-none" true
+like "$rc:$err" "255:*container \"$TAG-none\" does not exist*" "exec in one"
 config . 'trap "exit 7" USR1; echo up >/up; while :; do sleep 0.1; done'
 rm -f "$B/rootfs/up"
 "$K" run -b "$B" "$TAG-u" </dev/null >/dev/null 2>&1 &

@@ -57,6 +57,7 @@ for i in range(count):
     data, fds = b"", array.array("i")
     while True:
         part, anc, _, _ = conn.recvmsg(65536, socket.CMSG_LEN(64))
+        assert not anc or not data, "a descriptor behind the first message"
         for level, kind, d in anc:
             fds.frombytes(d[:len(d) - len(d) % 4])
         if not part:

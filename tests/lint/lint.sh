@@ -94,6 +94,9 @@ options() { tests/lint/options.sh "$BUILD/kshim"; }
 # What is hidden in a text: names of this machine or of tools that are nobody's business.
 machine() { git grep -nE '(^|[^[:alnum:]_])/(work|root|home)/[a-z]' -- . ':!tests/lint' ':!LICENSE' ':!tests/unit' ':!tests/cli/found.t' ':!tests/lib/lib.sh' ':!tests/fuzz' ':!tests/cli/peers.t' ':!oci/run' | head; }
 
+# Each demand of the specification has a test that is there.
+spec_table() { tests/lint/spec-table.py; }
+
 check format format
 check clang-tidy tidy
 check cppcheck cpp_check
@@ -108,4 +111,5 @@ check child-symbols child
 check documented documented
 check options options
 check machine-paths machine
+check runtime-spec spec_table
 [ "$failed" = 0 ] || { echo "$failed checks failed"; exit 1; }
