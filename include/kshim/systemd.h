@@ -8,7 +8,8 @@
  */
 #include <kshim/cgroup.h>
 
-/** struct ks_scope - the placeholder that holds a scope until the container is in it; zeroed: none */
+/** struct ks_scope - the placeholder that holds a scope until the container is in it; zeroed: none
+ */
 struct ks_scope {
 	pid_t pid;
 	int sock; /* owned */

@@ -31,7 +31,7 @@
 #include "hierarchy.h"
 #include "resources.h"
 
-#define START_MS 60000
+#define START_MS      60000
 #define NAME_MAX_UNIT 255 /* of a unit, in systemd */
 
 static bool for_user(void)
@@ -80,10 +80,11 @@ int ks_systemd_path(struct ks_arena *a, const char *spec_path, const char *id, c
 		if (ks_str_split(a, spec_path, ':', &part) < 0)
 			return ks_err_oom(err);
 		if (part.n != 3)
-			return ks_err_kind(err, KS_ERR_INVALID,
-					   "linux.cgroupsPath: \"%s\" is not \"slice:prefix:name\", "
-					   "as the systemd cgroup driver wants it",
-					   spec_path);
+			return ks_err_kind(
+				err, KS_ERR_INVALID,
+				"linux.cgroupsPath: \"%s\" is not \"slice:prefix:name\", "
+				"as the systemd cgroup driver wants it",
+				spec_path);
 		slice = part.v[0];
 		prefix = part.v[1];
 		name = part.v[2];
@@ -177,11 +178,11 @@ static void put_cpu(struct props *p, const struct ks_spec_cpu *c)
 static void put_unified(struct props *p, const struct ks_map *m)
 {
 	static const char *const names[][2] = {
-		{ "cpu.weight", "CPUWeight" },	     { "cpuset.cpus", "AllowedCPUs" },
+		{ "cpu.weight", "CPUWeight" },		 { "cpuset.cpus", "AllowedCPUs" },
 		{ "cpuset.mems", "AllowedMemoryNodes" }, { "io.weight", "IOWeight" },
-		{ "memory.high", "MemoryHigh" },     { "memory.low", "MemoryLow" },
-		{ "memory.max", "MemoryMax" },	     { "memory.min", "MemoryMin" },
-		{ "memory.swap.max", "MemorySwapMax" }, { "pids.max", "TasksMax" },
+		{ "memory.high", "MemoryHigh" },	 { "memory.low", "MemoryLow" },
+		{ "memory.max", "MemoryMax" },		 { "memory.min", "MemoryMin" },
+		{ "memory.swap.max", "MemorySwapMax" },	 { "pids.max", "TasksMax" },
 	};
 
 	for (size_t i = 0; i < m->n; i++)
@@ -209,15 +210,17 @@ static void put_resources(struct props *p, const struct ks_spec_resources *res)
 	put_unified(p, &res->unified);
 }
 
-/* "uint64 10", "true", "'text'": GVariant's text, as runc takes it, as far as properties need it. */
+/* "uint64 10", "true", "'text'": GVariant's text, as runc takes it, as far as properties need it.
+ */
 static const char *plain_value(struct ks_arena *a, const char *text)
 {
 	size_t n = strlen(text);
 
 	if (n >= 2 && (text[0] == '\'' || text[0] == '"') && text[n - 1] == text[0])
 		return ks_arena_strndup(a, text + 1, n - 2);
-	for (const char *const *t = (const char *const[]){ "uint16 ", "uint32 ", "uint64 ", "int16 ",
-							   "int32 ", "int64 ", "byte ", NULL };
+	for (const char *const *t =
+		     (const char *const[]){ "uint16 ", "uint32 ", "uint64 ", "int16 ", "int32 ",
+					    "int64 ", "byte ", NULL };
 	     *t; t++)
 		if (ks_str_prefix(text, *t))
 			return ks_str_prefix(text, *t);
@@ -279,10 +282,14 @@ static int start_args(struct ks_arena *a, const struct ks_cgroup *cg,
 	int r = slice_of(a, cg->path, &slice);
 	const char *unit = ks_arena_printf(a, "--unit=%s", unit_of(cg->path));
 	const char *in = r == 0 ? ks_arena_printf(a, "--slice=%s", slice) : NULL;
-	const char *const fixed[] = { "systemd-run", for_user() ? "--user" : "--system",
-				      "--quiet",     "--scope",
-				      "--collect",   unit,
-				      in,	     "--description=container of kshim" };
+	const char *const fixed[] = { "systemd-run",
+				      for_user() ? "--user" : "--system",
+				      "--quiet",
+				      "--scope",
+				      "--collect",
+				      unit,
+				      in,
+				      "--description=container of kshim" };
 
 	put(&p, "Delegate", "yes");
 	put(&p, "DefaultDependencies", "no");
@@ -332,7 +339,8 @@ static int check_place(struct ks_arena *a, const struct ks_cgroup *cg, pid_t pid
 	place[strcspn(place, "\n")] = '\0';
 	if (!ks_streq(place + 3, cg->path))
 		return ks_err_kind(err, KS_ERR_INTERNAL,
-				   "systemd put the scope at %s instead of %s", place + 3, cg->path);
+				   "systemd put the scope at %s instead of %s", place + 3,
+				   cg->path);
 	return 0;
 }
 
