@@ -10,6 +10,7 @@
 
 #include <kshim/cli.h>
 #include <kshim/fd.h>
+#include <kshim/process.h>
 
 #include "front.h"
 
@@ -172,9 +173,6 @@ static int check_globals(struct ks_cli *cli, struct ks_err *err)
 	if (cli->systemd_cgroup && cli->cgroup_manager && !ks_streq(cli->cgroup_manager, "systemd"))
 		return ks_cli_usage_error(cli, err, "--systemd-cgroup and --cgroup-manager=%s",
 					  cli->cgroup_manager);
-	if (cli->rootless && ks_streq(cli->rootless, "true"))
-		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
-				   "option --rootless=true is not supported yet");
 	return 0;
 }
 
@@ -183,6 +181,15 @@ static const char *from_env(const char *given, const char *name, const char *oth
 	const char *env = getenv(name);
 
 	return given ? given : !ks_str_empty(env) ? env : otherwise;
+}
+
+/* A user's own, where there is one. */
+static const char *default_root(struct ks_cli *cli)
+{
+	const char *dir = ks_outer_uid() != 0 ? getenv("XDG_RUNTIME_DIR") : NULL;
+	const char *path = ks_str_empty(dir) ? NULL : ks_arena_printf(&cli->arena, "%s/kshim", dir);
+
+	return path ? path : "/run/kshim";
 }
 
 /* The directories are used from elsewhere too, by keepers above all. */
@@ -211,7 +218,7 @@ static int command(struct ks_cli *cli, int argc, char **argv, struct ks_err *err
 	int r = ks_options_parse(&cli->arena, global_options, 0, argc - 1, argv + 1, cli, &rest,
 				 err);
 
-	cli->root = from_env(cli->root, "KSHIM_ROOT", "/run/kshim");
+	cli->root = from_env(cli->root, "KSHIM_ROOT", default_root(cli));
 	cli->state_dir = from_env(cli->state_dir, "KSHIM_STATE_DIR", "/var/lib/kshim");
 	cli->log = from_env(cli->log, "KSHIM_LOG", NULL);
 	if (r < 0) {

@@ -4,6 +4,7 @@
 
 #include <kshim/cgroup.h>
 #include <kshim/fd.h>
+#include <kshim/process.h>
 #include <kshim/pod.h>
 #include <kshim/process.h>
 
@@ -46,6 +47,10 @@ static int storage_plan(void *data, struct ks_arena *a, const struct ks_spec *s,
 		return 0;
 	if (r < 0)
 		return r;
+	/* A claim's disk is mounted, a keeper has root's lock: nothing that a user could undo. */
+	if (ks_outer_uid() != 0)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "volumes and identities of pods are for root alone");
 	if (!f->pod.uid) {
 		if (ks_random_uuid(uid) < 0)
 			return ks_err_kind(err, KS_ERR_INTERNAL, "no random numbers");

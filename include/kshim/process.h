@@ -30,6 +30,12 @@ bool ks_process_alive(pid_t pid, uint64_t start_time);
 /** ks_process_comm() - the command name of @pid for messages, "?" when unknown */
 const char *ks_process_comm(pid_t pid, char buf[static 17]);
 
+/** ks_userns_is_initial() - whether this process is in the first user namespace of the host */
+bool ks_userns_is_initial(void);
+
+/** ks_outer_uid() - who runs this, as the parent of the user namespace has it */
+uid_t ks_outer_uid(void);
+
 /** struct ks_tool - how a helper program ended */
 struct ks_tool {
 	int status;   /* exit code, or 128 + the signal */

@@ -82,6 +82,9 @@ struct ks_spec_resources {
 	struct ks_list rdma; /* struct ks_spec_rdma */
 };
 
+/** ks_resources_limit() - whether anything but devices is limited */
+bool ks_resources_limit(const struct ks_spec_resources *res);
+
 /**
  * ks_resources_parse() - a resources object alone, for `update -r`
  * @name: what the text is, for messages

@@ -44,7 +44,8 @@ struct ks_create {
 	int root_fd;					      /* runtime root; borrowed */
 	const char *console_socket, *pid_file, *pidfd_socket; /* or NULL */
 	bool no_new_keyring;
-	bool no_cgroup;	     /* stay in the caller's cgroup; limits are not set */
+	bool rootless;	/* a cgroup that cannot be made is done without, where nothing needs it */
+	bool no_cgroup; /* stay in the caller's cgroup; limits are not set */
 	bool systemd_cgroup; /* a scope of systemd instead of a plain directory */
 	bool no_pivot;	     /* chroot instead of pivot_root, as on a ramdisk; weaker */
 	unsigned int preserve_fds;
@@ -176,6 +177,18 @@ int ks_container_process(struct ks_arena *a, int root_fd, const char *id,
  */
 int ks_container_user(struct ks_arena *a, int root_fd, const char *id, const char *text,
 		      struct ks_spec_process *p, struct ks_err *err);
+
+/**
+ * ks_rootless_enter() - go into the user namespace that the container of @s is to have
+ *
+ * For a process that is not root; its own mounts are its own from then on, too. The spec is
+ * then one without a user namespace: it is the present one.
+ * Return: 0; -EPERM where the user may not map those ids, or @s has no user namespace; -errno.
+ */
+int ks_rootless_enter(struct ks_spec *s, struct ks_err *err);
+
+/** ks_rootless_join() - go into the user namespace of a container that lives, as its root */
+int ks_rootless_join(int root_fd, const char *id, struct ks_err *err);
 
 /** ks_signals_block() - before the first process is started: keep what must be forwarded */
 int ks_signals_block(struct ks_err *err);

@@ -89,6 +89,9 @@ int ks_state_remove(int root_fd, const char *id, struct ks_err *err);
 /** ks_state_list() - the ids in the runtime root */
 int ks_state_list(struct ks_arena *a, int root_fd, struct ks_strv *ret, struct ks_err *err);
 
+/** ks_state_owner() - who made it: "root", or the number of a user */
+const char *ks_state_owner(const struct ks_container *c, char buf[static 16]);
+
 /** ks_state_write_oci() - the OCI state object, as the `state` verb prints it and hooks get it */
 void ks_state_write_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o);
 

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <kshim/compat.h>
 #include <kshim/fd.h>
@@ -90,6 +91,50 @@ const char *ks_process_comm(pid_t pid, char buf[static 17])
 		return memcpy(buf, "?", 2);
 	buf[strcspn(buf, "\n")] = '\0';
 	return buf;
+}
+
+/* The line of /proc/self/uid_map that has this process' id: inside, outside, size. */
+static int read_uid_map(uint64_t ret[static 3])
+{
+	char buf[4096], *line = buf;
+
+	if (read_small("/proc/self/uid_map", buf, sizeof(buf)) < 0)
+		return -EIO;
+	for (char *next = line; *line; line = next) {
+		char *word = line;
+
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = '\0';
+		for (int i = 0; i < 3; i++) {
+			word += strspn(word, " ");
+			char *end = word + strcspn(word, " ");
+			bool last = !*end;
+
+			*end = '\0';
+			if (ks_parse_u64(word, UINT32_MAX, &ret[i]) < 0)
+				return -EIO;
+			word = last ? end : end + 1;
+		}
+		if (geteuid() >= ret[0] && geteuid() - ret[0] < ret[2])
+			return 0;
+	}
+	return -ENOENT;
+}
+
+bool ks_userns_is_initial(void)
+{
+	uint64_t m[3];
+
+	/* All ids to themselves; what cannot be read is no reason to tolerate anything. */
+	return read_uid_map(m) != 0 || (m[0] == 0 && m[1] == 0 && m[2] == UINT32_MAX);
+}
+
+uid_t ks_outer_uid(void)
+{
+	uint64_t m[3];
+
+	return read_uid_map(m) == 0 ? (uid_t)(geteuid() - m[0] + m[1]) : geteuid();
 }
 
 /* What a user's own systemd is reached by; nothing else of the caller's environment. */

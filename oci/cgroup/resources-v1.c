@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <kshim/fd.h>
+#include <kshim/process.h>
 
 #include "hierarchy.h"
 #include "resources.h"
@@ -276,6 +277,10 @@ int ks_cgroup1_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 		     struct ks_err *err)
 {
 	int r = update ? 0 : apply_devices(cg, &res->devices, err);
+
+	/* Nobody can make device nodes in a user namespace, nor forbid them. */
+	if ((r == -EPERM || r == -EACCES) && !ks_userns_is_initial())
+		r = 0;
 
 	if (r == 0)
 		r = apply_memory(cg, &res->memory, err);

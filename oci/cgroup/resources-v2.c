@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <kshim/fd.h>
+#include <kshim/process.h>
 
 #include "hierarchy.h"
 #include "resources.h"
@@ -166,6 +167,9 @@ int ks_cgroup2_apply(const struct ks_cgroup *cg, const struct ks_spec_resources 
 				   "net_prio");
 	if (!update)
 		r = ks_cgroup2_set_devices(fd, &res->devices, err);
+	/* Nobody can make device nodes in a user namespace, nor forbid them. */
+	if (r == -EPERM && !ks_userns_is_initial())
+		r = 0;
 	if (r == 0)
 		r = apply_memory(fd, &res->memory, err);
 	if (r == 0)

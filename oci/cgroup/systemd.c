@@ -36,7 +36,7 @@
 
 static bool for_user(void)
 {
-	return geteuid() != 0;
+	return ks_outer_uid() != 0;
 }
 
 static bool is_unit_name(const char *s)
@@ -99,8 +99,8 @@ int ks_systemd_path(struct ks_arena *a, const char *spec_path, const char *id, c
 				   "linux.cgroupsPath: %s in %s are no names of systemd", unit,
 				   slice);
 	if (for_user())
-		user = ks_arena_printf(a, "/user.slice/user-%u.slice/user@%u.service", geteuid(),
-				       geteuid());
+		user = ks_arena_printf(a, "/user.slice/user-%u.slice/user@%u.service",
+				       ks_outer_uid(), ks_outer_uid());
 	const char *above = slice_path(a, slice);
 
 	*ret = user && above ? ks_arena_printf(a, "%s%s/%s", user, above, unit) : NULL;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <kshim/fd.h>
+#include <kshim/process.h>
 
 #include "verbs.h"
 
@@ -121,6 +122,21 @@ static int load_spec(struct ks_cli *cli, const struct ks_create_opts *o, const s
 	return r < 0 ? r : ks_spec_parse(&cli->arena, text, len, "quick form", &p->spec, err);
 }
 
+static int open_bundle(struct prepared *p, struct ks_err *err)
+{
+	p->bundle_fd = open(p->c.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return p->bundle_fd < 0 ? ks_err_set(err, -errno, "bundle %s", p->c.bundle) : 0;
+}
+
+/* The mounts are copies then: what was opened before is of none of them. */
+static int enter_userns(struct prepared *p, struct ks_err *err)
+{
+	int r = ks_rootless_enter(&p->spec, err);
+
+	p->bundle_fd = ks_fd_close(p->bundle_fd);
+	return r < 0 ? r : open_bundle(p, err);
+}
+
 static int prepare(struct ks_cli *cli, const struct ks_create_opts *o, const struct ks_args *args,
 		   struct prepared *p, struct ks_err *err)
 {
@@ -140,12 +156,17 @@ static int prepare(struct ks_cli *cli, const struct ks_create_opts *o, const str
 		r = ks_cli_check_preserved(p->c.preserve_fds, err);
 	if (r < 0)
 		return r;
-	p->bundle_fd = open(p->c.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (p->bundle_fd < 0)
-		return ks_err_set(err, -errno, "bundle %s", p->c.bundle);
+	r = open_bundle(p, err);
+	if (r < 0)
+		return r;
 	r = ks_cli_open_root(cli, &p->root_fd, err);
 	if (r == 0)
 		r = load_spec(cli, o, args, p, err);
+	p->c.rootless = !cli->rootless || ks_streq(cli->rootless, "auto") ?
+				!ks_userns_is_initial() || geteuid() != 0 :
+				ks_streq(cli->rootless, "true");
+	if (r == 0 && geteuid() != 0)
+		r = enter_userns(p, err);
 	p->c.id = args->v[0];
 	p->c.bundle_fd = p->bundle_fd;
 	p->c.root_fd = p->root_fd;

@@ -163,6 +163,8 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 		r = ks_cli_check_preserved(e.preserve_fds, err);
 	if (r == 0)
 		r = ks_cli_open_root(cli, &root, err);
+	if (r == 0 && geteuid() != 0)
+		r = ks_rootless_join(root, e.id, err);
 	e.root_fd = root;
 	if (r == 0 && !o->process)
 		r = ks_container_process(&cli->arena, root, e.id, &p, err);

@@ -177,6 +177,7 @@ static void list_one(struct ks_cli *cli, int root, const char *id, const struct 
 	struct ks_container c = { .id = id, .bundle = "", .created = "" };
 	struct ks_err ignored = KS_ERR_INIT;
 	ks_auto_fd int dir = -EBADF;
+	char owner[16];
 
 	if (ks_state_open(root, id, &dir, NULL, &ignored) < 0)
 		return;
@@ -205,7 +206,7 @@ static void list_one(struct ks_cli *cli, int root, const char *id, const struct 
 	ks_buf_addf(table, "%s ", ks_status_name(status));
 	while (!table->failed && table->len - start < 12)
 		ks_buf_adds(table, " ");
-	ks_buf_addf(table, "%s   %s   %s\n", c.bundle, c.created, c.owner_uid ? "" : "root");
+	ks_buf_addf(table, "%s   %s   %s\n", c.bundle, c.created, ks_state_owner(&c, owner));
 }
 
 int ks_verb_list(struct ks_cli *cli, const void *opts, const struct ks_args *args,

@@ -226,6 +226,9 @@ int ks_quick_spec(struct ks_cli *cli, const struct ks_create_opts *o, const stru
 		.terminal = o->tty,
 		.readonly_rootfs = o->readonly,
 		.wide_caps = true,
+		.rootless = geteuid() != 0,
+		.map_uid = geteuid(),
+		.map_gid = getegid(),
 	};
 	ks_auto_json_out struct ks_json_out out = { 0 };
 	int r = q.mounts ? 0 : ks_err_oom(err);

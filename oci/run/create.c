@@ -164,7 +164,7 @@ static int make_record(struct making *m, struct ks_err *err)
 		.oci_version = m->spec->oci_version,
 		.cgroup_path = m->cgroup.path,
 		.boot_id = ks_arena_strdup(m->arena, buf),
-		.owner_uid = getuid(),
+		.owner_uid = ks_outer_uid(),
 		.own_pidns = pid && ks_str_empty(pid->path),
 		.no_new_keyring = m->c->no_new_keyring,
 		.systemd = m->c->systemd_cgroup && *m->cgroup.path,
@@ -356,6 +356,14 @@ static int make_cgroup(struct making *m, struct ks_err *err)
 						      &m->spec->annotations, &m->scope, err) :
 				       ks_cgroup_create(&m->cgroup, res, err);
 
+	/* Who cannot have one goes without, as long as nothing was to be limited by it. */
+	if ((r == -EACCES || r == -EPERM || r == -EROFS) && m->c->rootless &&
+	    !m->c->systemd_cgroup && ks_str_empty(m->spec->lnx.cgroups_path)) {
+		if (ks_resources_limit(res))
+			return ks_err_prefix(err, r, "linux.resources needs a cgroup");
+		m->out->container.cgroup_path = "";
+		return ks_cgroup_open(m->arena, "", &m->cgroup, err);
+	}
 	m->out->container.cgroup_made = r == 0;
 	if (r == 0 && m->c->systemd_cgroup)
 		r = ks_cgroup_apply(&m->cgroup, res, false, err);

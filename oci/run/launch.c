@@ -19,6 +19,7 @@
 #include <kshim/compat.h>
 #include <kshim/crash.h>
 #include <kshim/fd.h>
+#include <kshim/process.h>
 
 void ks_launched_done(struct ks_launched *l)
 {
@@ -150,7 +151,9 @@ static int clone_in_pidns(struct ks_plan *p, struct ks_launched *l, struct ks_er
 	l->pid = clone_child(p, 0, &l->pidfd);
 	int saved = errno;
 
-	if (l->pid != 0 && target >= 0 && setns(own, CLONE_NEWPID) < 0)
+	/* A user's kshim cannot return (EPERM), and makes no other child after this one. */
+	if (l->pid != 0 && target >= 0 && setns(own, CLONE_NEWPID) < 0 &&
+	    (errno != EPERM || ks_userns_is_initial()))
 		return ks_err_set(err, -errno, "return to the own pid namespace");
 	if (l->pid < 0)
 		return ks_err_set(err, -saved, "clone");

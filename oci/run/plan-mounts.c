@@ -9,6 +9,7 @@
 
 #include <kshim/compat.h>
 #include <kshim/fd.h>
+#include <kshim/process.h>
 #include <kshim/path.h>
 
 #include "plan.h"
@@ -334,7 +335,7 @@ int ks_plan_devices(struct ks_arena *a, const struct ks_create *c, const struct 
 	};
 	const struct ks_spec_device *v = s->lnx.devices.v;
 	/* In a user namespace mknod(2) is not allowed: the host's nodes are bound instead. */
-	bool userns = ks_spec_namespace(s, KS_NS_USER) != NULL;
+	bool userns = ks_spec_namespace(s, KS_NS_USER) || !ks_userns_is_initial();
 
 	if (!p->make_dev)
 		return 0;

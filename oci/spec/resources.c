@@ -241,3 +241,19 @@ int ks_resources_parse(struct ks_arena *a, const char *text, size_t len, const c
 	*ret = res;
 	return 0;
 }
+
+bool ks_resources_limit(const struct ks_spec_resources *res)
+{
+	const struct ks_spec_memory *m = &res->memory;
+	const struct ks_spec_cpu *c = &res->cpu;
+	const struct ks_spec_block_io *b = &res->block_io;
+
+	return m->limit.v > 0 || m->reservation.v > 0 || m->swap.v > 0 || m->kernel_tcp.v > 0 ||
+	       m->swappiness.set || m->disable_oom_killer || c->shares.v || c->quota.v > 0 ||
+	       c->period.v || c->rt_runtime.v || c->rt_period.v || c->burst.v || c->idle.v ||
+	       !ks_str_empty(c->cpus) || !ks_str_empty(c->mems) || res->pids.limit.v > 0 ||
+	       b->weight.v || b->leaf_weight.v || b->weight_devices.n || b->read_bps.n ||
+	       b->write_bps.n || b->read_iops.n || b->write_iops.n || res->hugepage_limits.n ||
+	       res->network.class_id.v || res->network.priorities.n || res->rdma.n ||
+	       res->unified.n;
+}

@@ -312,8 +312,18 @@ int ks_state_list(struct ks_arena *a, int root_fd, struct ks_strv *ret, struct k
 	return r;
 }
 
+const char *ks_state_owner(const struct ks_container *c, char buf[static 16])
+{
+	if (!c->owner_uid)
+		return "root";
+	ks_fmt(buf, 16, "%u", c->owner_uid);
+	return buf;
+}
+
 void ks_state_put_oci(const struct ks_container *c, enum ks_status status, struct ks_json_out *o)
 {
+	char owner[16];
+
 	ks_json_put_str(o, "ociVersion", c->oci_version);
 	ks_json_put_str(o, "id", c->id);
 	ks_json_put_u64(o, "pid", status == KS_STATUS_STOPPED ? 0 : c->pid.v);
@@ -321,7 +331,7 @@ void ks_state_put_oci(const struct ks_container *c, enum ks_status status, struc
 	ks_json_put_str(o, "bundle", c->bundle);
 	ks_json_put_str(o, "rootfs", c->rootfs);
 	ks_json_put_str(o, "created", c->created);
-	ks_json_put_str(o, "owner", c->owner_uid ? "" : "root");
+	ks_json_put_str(o, "owner", ks_state_owner(c, owner));
 	if (c->annotations.n)
 		ks_json_put_map(o, "annotations", &c->annotations);
 }
