@@ -141,4 +141,29 @@ jq 'del(.linux.namespaces[] | select(.type == "user")) | del(.linux.uidMappings,
 try inner run -b "$B" "$ID"
 is "$rc:$(tr '\n' , <<<"$out"):$err" "0:0,sh,:" "in a user namespace without one of its own"
 is "$(ls "$W/inner" | grep -cv seccomp)" 0 "and nothing is left"
+
+# ---- podman's rootless mode -------------------------------------------------------------------------------
+if command -v podman >/dev/null && [ -e /etc/subuid ]; then
+	mkdir "$W/prun"
+	chown 12345:12345 "$W/prun"
+	printf '[containers]\ndefault_ulimits = []\nlog_driver = "k8s-file"\n[engine]\nhelper_binaries_dir = ["/usr/libexec/podman", "/usr/lib/podman"]\n' >"$W/containers.conf"
+	P="as_user env XDG_RUNTIME_DIR=$W/prun CONTAINERS_CONF=$W/containers.conf timeout 60 podman --cgroup-manager cgroupfs --runtime $W/kshim --storage-driver vfs --events-backend file"
+	O="--network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024"
+	try $P run --rm $O --rootfs "$B/rootfs" sh -c 'id -u; tail -1 /proc/self/uid_map | tr -s " "; exit 3'
+	is "$rc:$(tr '\n' , <<<"$out")" "3:0, 1 700000 65536," "podman run --rm as a user"
+	[ "$rc" = 3 ] || sed 's/^/#   /' "$T/err"
+	try $P run -d --name c $O --rootfs "$B/rootfs" sleep 1000
+	is "$rc" 0 "podman run -d"
+	try $P exec -u 7 c id -u
+	is "$rc:$out" 0:7 "podman exec"
+	try $P stop -t 1 c
+	is "$rc" 0 "podman stop"
+	try $P rm -f c
+	is "$rc:$($P ps -aq)" 0: "podman rm"
+	# What holds the user namespace between its commands.
+	pause=$(cat "$W"/prun/libpod/tmp/pause.pid 2>/dev/null)
+	[ -z "$pause" ] || kill -KILL "$pause"
+else
+	skip "podman run --rm as a user" "there is no podman"
+fi
 no_leaks
