@@ -4,6 +4,7 @@
  * System calls and constants that Debian 12's C library, or musl, does not
  * wrap. Nothing else in the tree calls syscall(2).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
@@ -101,4 +102,69 @@ static inline int ks_sys_execveat(int fd, const char *path, char *const argv[], 
 static inline pid_t ks_sys_clone3(struct clone_args *args)
 {
 	return (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+}
+
+/*
+ * A second thread of this process, without the C library's knowledge: it has neither thread-local
+ * storage nor a name of its own, and ends with what @fn returns. Libraries' clone(3) may refuse
+ * CLONE_THREAD (musl does). @stack is its upper end, aligned to 16 bytes. -1 and errno on failure.
+ */
+static inline int ks_sys_clone_thread(int (*fn)(void *data), void *stack, unsigned long flags,
+				      void *data)
+{
+	void **sp = (void **)stack - 2;
+	long r;
+
+	sp[0] = (void *)fn;
+	sp[1] = data;
+#if defined(__x86_64__)
+	register long no_tls __asm__("r8") = 0;
+	register long no_child_tid __asm__("r10") = 0;
+
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "pop %%rax\n\t"
+			 "pop %%rdi\n\t"
+			 "call *%%rax\n\t"
+			 "mov %%eax, %%edi\n\t"
+			 "mov %[exit], %%eax\n\t"
+			 "syscall\n\t"
+			 "hlt\n"
+			 "1:"
+			 : "=a"(r)
+			 : "0"((long)SYS_clone), "D"(flags), "S"(sp), "d"(0L), "r"(no_child_tid),
+			   "r"(no_tls), [exit] "i"(SYS_exit)
+			 : "rcx", "r11", "memory", "cc");
+#elif defined(__aarch64__)
+	register long nr __asm__("x8") = SYS_clone;
+	register long x0 __asm__("x0") = (long)flags;
+	register void *x1 __asm__("x1") = sp;
+	register long x2 __asm__("x2") = 0;
+	register long x3 __asm__("x3") = 0;
+	register long x4 __asm__("x4") = 0;
+
+	__asm__ volatile("svc #0\n\t"
+			 "cbnz x0, 1f\n\t"
+			 "mov x29, #0\n\t"
+			 "ldp x1, x0, [sp], #16\n\t"
+			 "blr x1\n\t"
+			 "mov x8, %[exit]\n\t"
+			 "svc #0\n"
+			 "1:"
+			 : "+r"(x0)
+			 : "r"(nr), "r"(x1), "r"(x2), "r"(x3), "r"(x4), [exit] "i"(SYS_exit)
+			 : "memory", "cc");
+	r = x0;
+#else
+	(void)sp;
+	(void)flags;
+	r = -ENOSYS;
+#endif
+	if (r < 0) {
+		errno = (int)-r;
+		return -1;
+	}
+	return (int)r;
 }

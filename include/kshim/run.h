@@ -187,6 +187,15 @@ int ks_container_user(struct ks_arena *a, int root_fd, const char *id, const cha
  */
 int ks_rootless_enter(struct ks_spec *s, struct ks_err *err);
 
+/**
+ * ks_rootless_oom_score() - process.oomScoreAdj for this process, from which the container's has it
+ *
+ * For a process that is not root, or not of the host's first user namespace, and before it joins
+ * or makes one: the files in /proc of a process that may not be traced are out of its reach.
+ * Does nothing for others. Return: 0 or -errno.
+ */
+int ks_rootless_oom_score(const struct ks_spec_process *p, struct ks_err *err);
+
 /** ks_rootless_join() - go into the user namespace of a container that lives, as its root */
 int ks_rootless_join(int root_fd, const char *id, struct ks_err *err);
 

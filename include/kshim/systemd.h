@@ -26,21 +26,25 @@ int ks_systemd_path(struct ks_arena *a, const char *spec_path, const char *id, c
 		    struct ks_err *err);
 
 /**
- * ks_scope_start() - make the scope at cg->path, delegated, with these limits
+ * ks_scope_start() - make the scope at cg->path, delegated, without limits yet
+ * @id:          of the container, for the scope's description
  * @annotations: "org.systemd.property.NAME" are further properties
  * @ret:         ks_scope_done() is due when the container's process is in it
  *
  * Context: blocks until systemd has done it.
  * Return: 0; -EOPNOTSUPP where systemd is not the first process, or cgroup v1 is used; -errno.
  */
-int ks_scope_start(struct ks_arena *a, const struct ks_cgroup *cg,
-		   const struct ks_spec_resources *res, const struct ks_map *annotations,
-		   struct ks_scope *ret, struct ks_err *err);
+int ks_scope_start(struct ks_arena *a, const struct ks_cgroup *cg, const char *id,
+		   const struct ks_map *annotations, struct ks_scope *ret, struct ks_err *err);
 void ks_scope_done(struct ks_scope *s);
 
-/** ks_scope_update() - tell systemd of new limits, beside ks_cgroup_apply() */
-int ks_scope_update(struct ks_arena *a, const char *path, const struct ks_spec_resources *res,
-		    struct ks_err *err);
+/**
+ * ks_scope_update() - tell systemd of the limits that are in force
+ *
+ * After ks_cgroup_apply(). What systemd does not know it would set back at its next reload.
+ * It writes them again, cpu.max in hundredths of a percent.
+ */
+int ks_scope_update(struct ks_arena *a, const struct ks_cgroup *cg, struct ks_err *err);
 
 /** ks_scope_stop() - forget the scope, so that its name is free at once; a failure does no harm */
 void ks_scope_stop(struct ks_arena *a, const char *path);

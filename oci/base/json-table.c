@@ -156,7 +156,10 @@ static int decode_dict(struct ks_json_ctx *ctx, const struct ks_json *v,
 		while (i < n && !ks_streq(*(const char **)(void *)(items + i * f->size), e->key))
 			i++;
 		memset(items + i * f->size, 0, f->size);
-		int r = ks_json_decode(ctx, e, f->table, items + i * f->size);
+		/* null is a value without members, as it is to other decoders. */
+		int r = e->type == KS_JSON_NULL ?
+				0 :
+				ks_json_decode(ctx, e, f->table, items + i * f->size);
 
 		if (r < 0)
 			return r;

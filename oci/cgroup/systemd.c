@@ -14,7 +14,6 @@
  */
 #include <kshim/systemd.h>
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -32,6 +31,7 @@
 #include "resources.h"
 
 #define START_MS      60000
+#define LETTERS	      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define NAME_MAX_UNIT 255 /* of a unit, in systemd */
 
 static bool for_user(void)
@@ -123,7 +123,7 @@ static int slice_of(struct ks_arena *a, const char *path, const char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-/* ---- resources as properties: what systemd would else set back to its defaults ------------- */
+/* ---- properties ------------------------------------------------------------------------------ */
 
 struct props {
 	struct ks_arena *a;
@@ -138,93 +138,130 @@ static void put(struct props *p, const char *name, const char *value)
 	p->failed |= !text || ks_strv_append(p->a, &p->v, text) < 0;
 }
 
-/* Below 0 is no limit. */
-static void put_limit(struct props *p, const char *name, int64_t v)
+/* "QUOTA PERIOD", in hundredths of a percent, rounded up. */
+static void put_quota(struct props *p, char *text)
 {
-	char buf[32] = "infinity";
+	char *space = strchr(text, ' '), buf[48];
+	uint64_t quota = 0, period = 0;
 
-	if (v >= 0)
-		ks_fmt(buf, sizeof(buf), "%lld", (long long)v);
-	put(p, name, buf);
-}
-
-static void put_cpu(struct props *p, const struct ks_spec_cpu *c)
-{
-	uint64_t period = c->period.v ? c->period.v : 100000;
-	char buf[48];
-
-	if (c->shares.v && !c->idle.v)
-		put_limit(p, "CPUWeight", ks_cpu_weight(c->shares.v));
-	if (c->quota.v > 0) {
-		/* In hundredths of a percent, rounded up; the file gets the exact value after. */
-		uint64_t q = ((uint64_t)c->quota.v * 10000 + period - 1) / period;
-
-		ks_fmt(buf, sizeof(buf), "%llu.%02llu%%", (unsigned long long)(q / 100),
-		       (unsigned long long)(q % 100));
-		put(p, "CPUQuota", buf);
-	} else if (c->quota.v < 0) {
+	if (!space)
+		return;
+	*space = '\0';
+	if (ks_parse_u64(space + 1, UINT32_MAX, &period) < 0 || !period)
+		return;
+	ks_fmt(buf, sizeof(buf), "%lluus", (unsigned long long)period);
+	put(p, "CPUQuotaPeriodSec", buf);
+	if (ks_parse_u64(text, UINT64_MAX / 20000, &quota) < 0) {
 		put(p, "CPUQuota", "");
+		return;
 	}
-	if (c->period.v) {
-		ks_fmt(buf, sizeof(buf), "%lluus", (unsigned long long)c->period.v);
-		put(p, "CPUQuotaPeriodSec", buf);
-	}
-	if (!ks_str_empty(c->cpus))
-		put(p, "AllowedCPUs", c->cpus);
-	if (!ks_str_empty(c->mems))
-		put(p, "AllowedMemoryNodes", c->mems);
+	quota = (quota * 10000 + period - 1) / period;
+	ks_fmt(buf, sizeof(buf), "%llu.%02llu%%", (unsigned long long)(quota / 100),
+	       (unsigned long long)(quota % 100));
+	put(p, "CPUQuota", buf);
 }
 
-static void put_unified(struct props *p, const struct ks_map *m)
+static char *read_value(struct ks_arena *a, int dir, const char *file)
+{
+	char *text;
+
+	if (ks_file_read_at(a, dir, file, 4096, &text, NULL) < 0)
+		return NULL;
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+/* What is in force, however it came to be: what systemd is not told, it sets back one day. */
+static void put_resources(struct props *p, int dir)
 {
 	static const char *const names[][2] = {
-		{ "cpu.weight", "CPUWeight" },		 { "cpuset.cpus", "AllowedCPUs" },
-		{ "cpuset.mems", "AllowedMemoryNodes" }, { "io.weight", "IOWeight" },
-		{ "memory.high", "MemoryHigh" },	 { "memory.low", "MemoryLow" },
-		{ "memory.max", "MemoryMax" },		 { "memory.min", "MemoryMin" },
-		{ "memory.swap.max", "MemorySwapMax" },	 { "pids.max", "TasksMax" },
+		{ "memory.max", "MemoryMax" },		{ "memory.high", "MemoryHigh" },
+		{ "memory.low", "MemoryLow" },		{ "memory.min", "MemoryMin" },
+		{ "memory.swap.max", "MemorySwapMax" }, { "pids.max", "TasksMax" },
+		{ "cpuset.cpus", "AllowedCPUs" },	{ "cpuset.mems", "AllowedMemoryNodes" },
 	};
+	char *idle = read_value(p->a, dir, "cpu.idle");
+	char *weight = read_value(p->a, dir, "cpu.weight");
+	char *io = read_value(p->a, dir, "io.weight");
+	char *quota = read_value(p->a, dir, "cpu.max");
 
-	for (size_t i = 0; i < m->n; i++)
-		for (size_t k = 0; k < KS_ARRAY_LEN(names); k++)
-			if (ks_streq(m->v[i].key, names[k][0]))
-				put(p, names[k][1],
-				    ks_streq(m->v[i].value, "max") ? "infinity" : m->v[i].value);
+	for (size_t i = 0; i < KS_ARRAY_LEN(names); i++) {
+		const char *v = read_value(p->a, dir, names[i][0]);
+
+		if (v)
+			put(p, names[i][1], ks_streq(v, "max") ? "infinity" : v);
+	}
+	if (idle && ks_streq(idle, "1"))
+		put(p, "CPUWeight", "idle");
+	else if (weight)
+		put(p, "CPUWeight", weight);
+	if (io && ks_str_prefix(io, "default "))
+		put(p, "IOWeight", ks_str_prefix(io, "default "));
+	if (quota)
+		put_quota(p, quota);
 }
 
-static void put_resources(struct props *p, const struct ks_spec_resources *res)
+/*
+ * Annotations come from whoever may make a pod; a property such as Conflicts= would stop a service
+ * of the host. These tell systemd about the scope alone.
+ */
+static bool is_allowed(const char *name)
 {
-	const struct ks_spec_memory *m = &res->memory;
+	static const char *const names[] = {
+		"After",	  "Before",	"CollectMode", "DefaultDependencies",
+		"Description",	  "KillMode",	"KillSignal",  "RuntimeMaxSec",
+		"RuntimeMaxUSec", "SendSIGHUP", "SendSIGKILL", "TimeoutStopSec",
+		"TimeoutStopUSec"
+	};
+	static const char *const prefixes[] = { "CPU", "IO", "Memory", "ManagedOOM", "Tasks" };
 
-	if (m->limit.v)
-		put_limit(p, "MemoryMax", m->limit.v);
-	if (m->reservation.v)
-		put_limit(p, "MemoryLow", m->reservation.v);
-	if (m->swap.v < 0 || m->limit.v < 0)
-		put_limit(p, "MemorySwapMax", -1);
-	else if (m->swap.v >= m->limit.v && m->limit.v)
-		put_limit(p, "MemorySwapMax", m->swap.v - m->limit.v);
-	if (res->pids.limit.v)
-		put_limit(p, "TasksMax", res->pids.limit.v);
-	put_cpu(p, &res->cpu);
-	put_unified(p, &res->unified);
+	for (size_t i = 0; i < KS_ARRAY_LEN(names); i++)
+		if (ks_streq(name, names[i]))
+			return true;
+	for (size_t i = 0; i < KS_ARRAY_LEN(prefixes); i++)
+		if (ks_str_prefix(name, prefixes[i]))
+			return name[strspn(name, LETTERS)] == '\0' &&
+			       !ks_streq(name, "CPUQuotaPerSecUSec");
+	return false;
 }
 
-/* "uint64 10", "true", "'text'": GVariant's text, as runc takes it, as far as properties need it.
+/*
+ * GVariant's text, as runc takes it, as far as properties need it: "uint64 10", "true", "'text'",
+ * "['a', 'b']"; as systemd-run has it: 10, true, text, a b. NULL when it is none.
  */
 static const char *plain_value(struct ks_arena *a, const char *text)
 {
-	size_t n = strlen(text);
+	static const char *const types[] = { "uint16 ", "uint32 ", "uint64 ", "int16 ",
+					     "int32 ",	"int64 ",  "byte " };
+	bool list = *text == '[';
+	char *out = ks_arena_alloc(a, strlen(text) + 1);
+	size_t n = 0;
 
-	if (n >= 2 && (text[0] == '\'' || text[0] == '"') && text[n - 1] == text[0])
-		return ks_arena_strndup(a, text + 1, n - 2);
-	for (const char *const *t =
-		     (const char *const[]){ "uint16 ", "uint32 ", "uint64 ", "int16 ", "int32 ",
-					    "int64 ", "byte ", NULL };
-	     *t; t++)
-		if (ks_str_prefix(text, *t))
-			return ks_str_prefix(text, *t);
-	return text;
+	for (size_t i = 0; i < KS_ARRAY_LEN(types); i++)
+		if (ks_str_prefix(text, types[i]))
+			text = ks_str_prefix(text, types[i]);
+	for (const char *p = text + list; out && *p;) {
+		char end = *p;
+
+		if (list && strchr(", ", end)) {
+			p++;
+		} else if (list && end == ']') {
+			return p[1] ? NULL : out;
+		} else if (end == '\'' || end == '"') {
+			size_t k = strcspn(p + 1, (char[]){ end, '\0' });
+
+			if (p[1 + k] != end || (!list && p[2 + k]))
+				return NULL;
+			n += ks_fmt(out + n, strlen(text) + 1 - n, "%s%.*s", n ? " " : "", (int)k,
+				    p + 1);
+			p += k + 2;
+		} else if (list) {
+			return NULL;
+		} else {
+			return p;
+		}
+	}
+	return list ? NULL : out;
 }
 
 /* Annotations "org.systemd.property.NAME", as runc and crun read them. */
@@ -236,18 +273,21 @@ static int put_annotations(struct props *p, const struct ks_map *m, struct ks_er
 
 		if (!name)
 			continue;
-		for (size_t k = 0; k < n; k++)
-			if (!isalnum((unsigned char)name[k]))
-				n = 0;
-		if (!n)
-			return ks_err_kind(err, KS_ERR_INVALID,
-					   "annotations: \"%s\" names no property", m->v[i].key);
+		if (!is_allowed(name))
+			return ks_err_kind(err, KS_ERR_DENIED,
+					   "annotations: \"%.*s\" is no property that a container "
+					   "may set",
+					   100, m->v[i].key);
 		const char *value = plain_value(p->a, m->v[i].value);
 
+		if (!value)
+			return ks_err_kind(err, KS_ERR_INVALID,
+					   "annotations: %s: \"%.*s\" is no value of a property",
+					   name, 100, m->v[i].value);
 		/* On the bus they are microseconds, in systemd's files and tools a time. */
 		if (n > 4 && ks_streq(name + n - 4, "USec")) {
 			name = ks_arena_printf(p->a, "%.*sSec", (int)(n - 4), name);
-			value = value ? ks_arena_printf(p->a, "%sus", value) : NULL;
+			value = ks_arena_printf(p->a, "%sus", value);
 		}
 		if (!name || !value)
 			return ks_err_oom(err);
@@ -273,14 +313,14 @@ static int check_host(const struct ks_cgroup *cg, struct ks_err *err)
 	return 0;
 }
 
-static int start_args(struct ks_arena *a, const struct ks_cgroup *cg,
-		      const struct ks_spec_resources *res, const struct ks_map *annotations,
-		      struct ks_strv *argv, struct ks_err *err)
+static int start_args(struct ks_arena *a, const struct ks_cgroup *cg, const char *id,
+		      const struct ks_map *annotations, struct ks_strv *argv, struct ks_err *err)
 {
 	const char *slice;
 	struct props p = { .a = a };
 	int r = slice_of(a, cg->path, &slice);
 	const char *unit = ks_arena_printf(a, "--unit=%s", unit_of(cg->path));
+	const char *what = ks_arena_printf(a, "--description=container %s", id);
 	const char *in = r == 0 ? ks_arena_printf(a, "--slice=%s", slice) : NULL;
 	const char *const fixed[] = { "systemd-run",
 				      for_user() ? "--user" : "--system",
@@ -289,11 +329,10 @@ static int start_args(struct ks_arena *a, const struct ks_cgroup *cg,
 				      "--collect",
 				      unit,
 				      in,
-				      "--description=container of kshim" };
+				      what };
 
 	put(&p, "Delegate", "yes");
 	put(&p, "DefaultDependencies", "no");
-	put_resources(&p, res);
 	r = put_annotations(&p, annotations, err);
 	if (r < 0)
 		return r;
@@ -344,16 +383,15 @@ static int check_place(struct ks_arena *a, const struct ks_cgroup *cg, pid_t pid
 	return 0;
 }
 
-int ks_scope_start(struct ks_arena *a, const struct ks_cgroup *cg,
-		   const struct ks_spec_resources *res, const struct ks_map *annotations,
-		   struct ks_scope *ret, struct ks_err *err)
+int ks_scope_start(struct ks_arena *a, const struct ks_cgroup *cg, const char *id,
+		   const struct ks_map *annotations, struct ks_scope *ret, struct ks_err *err)
 {
 	struct ks_strv argv = { 0 };
 	int pair[2], error_pipe[2];
 	int r = check_host(cg, err);
 
 	if (r == 0)
-		r = start_args(a, cg, res, annotations, &argv, err);
+		r = start_args(a, cg, id, annotations, &argv, err);
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -404,30 +442,31 @@ void ks_scope_done(struct ks_scope *s)
 	s->pid = 0;
 }
 
-int ks_scope_update(struct ks_arena *a, const char *path, const struct ks_spec_resources *res,
-		    struct ks_err *err)
+int ks_scope_update(struct ks_arena *a, const struct ks_cgroup *cg, struct ks_err *err)
 {
 	struct ks_strv argv = { 0 };
 	struct ks_tool tool;
 	struct props p = { .a = a };
 	const char *const fixed[] = { "systemctl", for_user() ? "--user" : "--system",
-				      "set-property", "--runtime", unit_of(path) };
+				      "set-property", "--runtime", unit_of(cg->path) };
+	char path[PATH_MAX];
+	int r = ks_cgroup_dir(cg, NULL, path);
+	ks_auto_fd int dir = r < 0 ? r : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	put_resources(&p, res);
-	if (!p.v.n && !p.failed)
-		return 0;
+	if (dir < 0)
+		return ks_err_set(err, r < 0 ? r : -errno, "open cgroup %s", cg->path);
+	put_resources(&p, dir);
 	for (size_t i = 0; i < KS_ARRAY_LEN(fixed); i++)
 		p.failed |= ks_strv_append(a, &argv, fixed[i]) < 0;
 	for (size_t i = 0; i < p.v.n; i++)
 		p.failed |= ks_strv_append(a, &argv, p.v.v[i]) < 0;
 	if (p.failed)
 		return ks_err_oom(err);
-	int r = ks_tool_run(a, argv.v, NULL, &tool, err);
-
+	r = ks_tool_run(a, argv.v, NULL, &tool, err);
 	if (r == 0 && tool.status != 0) {
 		tool.output[strcspn(tool.output, "\n")] = '\0';
 		return ks_err_kind(err, KS_ERR_INTERNAL, "set the limits of scope %s: %s",
-				   unit_of(path), tool.output);
+				   unit_of(cg->path), tool.output);
 	}
 	return r;
 }

@@ -165,6 +165,8 @@ static int prepare(struct ks_cli *cli, const struct ks_create_opts *o, const str
 	p->c.rootless = !cli->rootless || ks_streq(cli->rootless, "auto") ?
 				!ks_userns_is_initial() || geteuid() != 0 :
 				ks_streq(cli->rootless, "true");
+	if (r == 0)
+		r = ks_rootless_oom_score(p->spec.process, err);
 	if (r == 0 && geteuid() != 0)
 		r = enter_userns(p, err);
 	p->c.id = args->v[0];

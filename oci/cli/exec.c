@@ -163,8 +163,6 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 		r = ks_cli_check_preserved(e.preserve_fds, err);
 	if (r == 0)
 		r = ks_cli_open_root(cli, &root, err);
-	if (r == 0 && geteuid() != 0)
-		r = ks_rootless_join(root, e.id, err);
 	e.root_fd = root;
 	if (r == 0 && !o->process)
 		r = ks_container_process(&cli->arena, root, e.id, &p, err);
@@ -180,6 +178,10 @@ int ks_verb_exec(struct ks_cli *cli, const void *opts, const struct ks_args *arg
 		r = ks_cli_usage_error(cli, err, "a detached terminal needs --console-socket");
 	if (r == 0 && !o->detach)
 		r = ks_signals_block(err);
+	if (r == 0)
+		r = ks_rootless_oom_score(&p, err);
+	if (r == 0 && geteuid() != 0)
+		r = ks_rootless_join(root, e.id, err);
 	if (r == 0) {
 		r = ks_container_exec(&cli->arena, &e, &started, err);
 		ks_cli_warn(cli);

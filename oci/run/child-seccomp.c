@@ -16,11 +16,14 @@
 #include <unistd.h>
 
 #include <kshim/channel.h>
+#include <kshim/compat.h>
 
 #include "child.h"
 
 #define PENDING (-1)
 #define NONE	(-2)
+
+#define POLICY_DEADLINE 6 /* linux/sched.h, which the C library's header excludes */
 
 /* Static: the second thread stands on it until it has ended, which nobody waits for. */
 static struct handover {
@@ -30,7 +33,6 @@ static struct handover {
 	char stack[8192] __attribute__((aligned(16)));
 } handover;
 
-/* Shares errno with the other thread, which does not look at it meanwhile. */
 static int hand_over(void *data)
 {
 	struct handover *h = data;
@@ -50,18 +52,26 @@ static int load_with_listener(struct ks_child *c, int sock)
 {
 	const struct ks_plan_process *p = &c->p->process;
 	struct handover *h = &handover;
+	uint32_t policy = p->tuning.has_scheduler ? p->tuning.scheduler.policy : SCHED_OTHER;
 
+	/* On one CPU the second thread would never run while this one waits for it. */
+	if (policy == SCHED_FIFO || policy == POLICY_DEADLINE)
+		return ks_err_kind(&c->err, KS_ERR_UNSUPPORTED,
+				   "process.scheduler: a real-time policy is not supported with "
+				   "SCMP_ACT_NOTIFY");
 	h->sock = sock;
 	atomic_store(&h->fd, PENDING);
-	if (clone(hand_over, h->stack + sizeof(h->stack),
-		  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
-		  h) < 0)
+	if (ks_sys_clone_thread(hand_over, h->stack + sizeof(h->stack),
+				CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+					CLONE_SYSVSEM,
+				h) < 0)
 		return ks_err_set(&c->err, -errno, "make a thread for the seccomp listener");
 	/* TSYNC would put the filter on the second thread too; there is no other. */
 	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 			  (p->seccomp_flags & ~(unsigned int)SECCOMP_FILTER_FLAG_TSYNC) |
 				  SECCOMP_FILTER_FLAG_NEW_LISTENER,
 			  &p->seccomp);
+	/* The other thread shares errno; it does no more than sleep now, which does not fail. */
 	int saved = errno;
 
 	atomic_store(&h->fd, fd < 0 ? NONE : (int)fd);

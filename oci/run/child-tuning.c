@@ -4,6 +4,7 @@
 #include <linux/ioprio.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -11,6 +12,23 @@
 #include <kshim/fd.h>
 
 #include "child.h"
+
+/*
+ * In a user namespace the files in /proc of a process that may not be traced are out of its own
+ * reach: it may be for that one write, when its container has no process yet.
+ */
+static int write_offsets(const char *text)
+{
+	static const char path[] = "/proc/self/timens_offsets";
+	int r = ks_file_write_at(AT_FDCWD, path, text);
+
+	if (r != -EACCES)
+		return r;
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	r = ks_file_write_at(AT_FDCWD, path, text);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r;
+}
 
 /*
  * The offsets of a time namespace can be set only while nobody is in it:
@@ -22,9 +40,7 @@ int ks_child_time(struct ks_child *c)
 		return 0;
 	if (unshare(CLONE_NEWTIME) < 0)
 		return ks_err_set(&c->err, -errno, "make a time namespace");
-	int r = c->p->time_offsets ? ks_file_write_at(AT_FDCWD, "/proc/self/timens_offsets",
-						      c->p->time_offsets) :
-				     0;
+	int r = c->p->time_offsets ? write_offsets(c->p->time_offsets) : 0;
 
 	if (r < 0)
 		return ks_err_set(&c->err, r, "set linux.timeOffsets");

@@ -56,10 +56,10 @@ int ks_container_update(int root_fd, const char *id, const struct ks_spec_resour
 		r = check_cgroup(&o, err);
 	if (r == 0)
 		r = ks_opened_cgroup(&o, &cg, err);
-	if (r == 0 && o.c.systemd)
-		r = ks_scope_update(&o.arena, o.c.cgroup_path, res, err);
 	if (r == 0)
 		r = ks_cgroup_apply(&cg, res, true, err);
+	if (r == 0 && o.c.systemd)
+		r = ks_scope_update(&o.arena, &cg, err);
 	ks_opened_done(&o);
 	return r;
 }

@@ -272,12 +272,46 @@ static int make_plan(struct making *m, struct ks_err *err)
 	return m->c->attached ? 0 : make_start_socket(m, err);
 }
 
+static int make_cgroup(struct making *m, struct ks_err *err)
+{
+	const struct ks_spec_resources *res = &m->spec->lnx.resources;
+	int r = m->c->systemd_cgroup ? ks_scope_start(m->arena, &m->cgroup, m->c->id,
+						      &m->spec->annotations, &m->scope, err) :
+				       ks_cgroup_create(&m->cgroup, res, err);
+
+	/* Who cannot have one goes without, as long as nothing was to be limited by it. */
+	if ((r == -EACCES || r == -EPERM || r == -EROFS) && m->c->rootless &&
+	    !m->c->systemd_cgroup && ks_str_empty(m->spec->lnx.cgroups_path)) {
+		if (ks_resources_limit(res))
+			return ks_err_prefix(err, r, "linux.resources needs a cgroup");
+		m->out->container.cgroup_path = "";
+		return ks_cgroup_open(m->arena, "", &m->cgroup, err);
+	}
+	m->out->container.cgroup_made = r == 0;
+	return r;
+}
+
+/*
+ * The scope's placeholder is gone when the container's process is there; only then come the
+ * limits, which were not meant for it. The process waits before its program.
+ */
+static int limit_scope(struct making *m, struct ks_err *err)
+{
+	ks_scope_done(&m->scope);
+	if (!m->out->container.systemd)
+		return 0;
+	int r = ks_cgroup_apply(&m->cgroup, &m->spec->lnx.resources, false, err);
+
+	return r < 0 ? r : ks_scope_update(m->arena, &m->cgroup, err);
+}
+
 static int launch(struct making *m, struct ks_err *err)
 {
 	struct ks_container *k = &m->out->container;
 	int r = ks_launch(&m->plan, &m->launched, err);
 
-	ks_scope_done(&m->scope);
+	if (r == 0)
+		r = limit_scope(m, err);
 	m->launched.listener = (struct ks_listener){ k, KS_STATUS_CREATING };
 
 	if (r == 0)
@@ -349,27 +383,6 @@ static void undo(struct making *m)
 	}
 }
 
-static int make_cgroup(struct making *m, struct ks_err *err)
-{
-	const struct ks_spec_resources *res = &m->spec->lnx.resources;
-	int r = m->c->systemd_cgroup ? ks_scope_start(m->arena, &m->cgroup, res,
-						      &m->spec->annotations, &m->scope, err) :
-				       ks_cgroup_create(&m->cgroup, res, err);
-
-	/* Who cannot have one goes without, as long as nothing was to be limited by it. */
-	if ((r == -EACCES || r == -EPERM || r == -EROFS) && m->c->rootless &&
-	    !m->c->systemd_cgroup && ks_str_empty(m->spec->lnx.cgroups_path)) {
-		if (ks_resources_limit(res))
-			return ks_err_prefix(err, r, "linux.resources needs a cgroup");
-		m->out->container.cgroup_path = "";
-		return ks_cgroup_open(m->arena, "", &m->cgroup, err);
-	}
-	m->out->container.cgroup_made = r == 0;
-	if (r == 0 && m->c->systemd_cgroup)
-		r = ks_cgroup_apply(&m->cgroup, res, false, err);
-	return r;
-}
-
 static int make(struct making *m, struct ks_err *err)
 {
 	int r = make_record(m, err);
@@ -387,7 +400,8 @@ static int make(struct making *m, struct ks_err *err)
 		r = make_cgroup(m, err);
 	if (r < 0)
 		return r;
-	/* Before there is a process in it: delete kills only what it knows to be ours. */
+	/* Before there is a process of the container in it: delete kills only what it knows to be
+	 * ours. */
 	r = ks_state_save(m->out->dir_fd, &m->out->container, err);
 	ks_crash_point("cgroup-recorded");
 	if (r == 0)

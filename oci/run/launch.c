@@ -272,7 +272,8 @@ int ks_launch_oom_score(const struct ks_launched *l, const struct ks_spec_proces
 {
 	char path[64], value[16];
 
-	if (!p->oom_score_adj.set)
+	/* In a user namespace the child is out of reach: ks_rootless_oom_score() was before it. */
+	if (!p->oom_score_adj.set || !ks_userns_is_initial())
 		return 0;
 	ks_fmt(path, sizeof(path), "/proc/%d/oom_score_adj", l->pid);
 	ks_fmt(value, sizeof(value), "%lld", (long long)p->oom_score_adj.v);

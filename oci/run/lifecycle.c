@@ -164,17 +164,28 @@ static int destroy_cgroup(const struct ks_container *c, const struct ks_cgroup *
 	return r == -EBUSY && c->own_pidns && ks_cgroup_populated(cg) ? 0 : r;
 }
 
+static void warn_of(const struct ks_warnings *warn, const char *what, const struct ks_err *why)
+{
+	const char *text = warn->arena ? ks_arena_printf(warn->arena, "%s: %s", what, why->msg) :
+					 NULL;
+
+	if (text)
+		(void)ks_strv_append(warn->arena, warn->list, text);
+}
+
 static int delete_opened(struct ks_opened *o, int root_fd, const char *id,
 			 const struct ks_storage *storage, const struct ks_warnings *warn,
 			 struct ks_err *err)
 {
+	struct ks_err why = KS_ERR_INIT;
 	struct ks_cgroup cg;
 	struct ks_spec s = { 0 };
 	int r = ks_opened_cgroup(o, &cg, err);
 
 	/* Unreadable, it must not keep the container. */
-	if (r == 0 && o->c.poststop)
-		(void)ks_spec_load(&o->arena, o->dir_fd, "config.json", &s, NULL);
+	if (r == 0 && o->c.poststop &&
+	    ks_spec_load(&o->arena, o->dir_fd, "config.json", &s, &why) < 0)
+		warn_of(warn, "its poststop hooks do not run", &why);
 	if (r == 0)
 		r = stop(o, &cg, err);
 	ks_crash_point("delete-stopped");
@@ -219,18 +230,20 @@ int ks_container_delete(int root_fd, const char *id, bool force, const struct ks
 }
 
 /*
- * A hook that fails ends the container for good; so does a listener that nobody has, whose calls
- * would fail for no reason that the program can know. A program that cannot be executed leaves it
- * stopped, as the peers do.
+ * A hook that fails ends the container for good, as does all that goes wrong when its program runs
+ * already. A program that cannot be executed leaves it stopped, as the peers do; so does a
+ * listener that nobody has: its calls would fail for no reason that the program can know.
  */
 static void give_up(struct ks_opened *o, int root_fd, const char *id,
 		    const struct ks_storage *storage, const struct ks_warnings *warn, bool destroy)
 {
+	struct ks_err why = KS_ERR_INIT;
 	ks_auto_fd int pidfd = -EBADF;
 
-	if (destroy)
-		(void)delete_opened(o, root_fd, id, storage, warn, NULL);
-	else if (o->c.listener_path && ks_opened_init(o, &pidfd, NULL) == 0)
+	if (destroy && delete_opened(o, root_fd, id, storage, warn, &why) < 0)
+		warn_of(warn, "the failed start left something; kshim delete --force removes it",
+			&why);
+	else if (!destroy && o->c.listener_path && ks_opened_init(o, &pidfd, NULL) == 0)
 		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
 }
 
@@ -259,6 +272,8 @@ int ks_container_start(int root_fd, const char *id, const struct ks_storage *sto
 
 	if (r >= 0 && sock >= 0)
 		r = ks_launch_wait_exec(sock, &listener, (pid_t)o.c.pid.v, err);
+	bool runs = r == 0;
+
 	struct ks_spec s = { 0 };
 
 	if (r == 0 && o.c.poststart)
@@ -266,7 +281,7 @@ int ks_container_start(int root_fd, const char *id, const struct ks_storage *sto
 	if (r == 0)
 		r = ks_hooks_run_poststart(&s.hooks.poststart, &o.c, err);
 	if (r < 0 && sock >= 0)
-		give_up(&o, root_fd, id, storage, warn, err->kind == KS_ERR_HOOK);
+		give_up(&o, root_fd, id, storage, warn, runs || err->kind == KS_ERR_HOOK);
 	ks_opened_done(&o);
 	return r < 0 ? ks_err_prefix(err, r, "start") : 0;
 }

@@ -25,6 +25,7 @@
 
 #include <kshim/fd.h>
 
+#define TRIES	    10	/* at a list that changes while it is read */
 #define MAX_ADDRS   256 /* of one device */
 #define MAX_DEVICES 4096
 
@@ -62,13 +63,25 @@ static void put_attr(struct request *q, unsigned short type, const void *data, s
 	q->h.nlmsg_len = (uint32_t)(NLMSG_ALIGN(q->h.nlmsg_len) + RTA_ALIGN(a->rta_len));
 }
 
+/* The end of a list can tell that it is none; 0, -EAGAIN when it changed meanwhile, -errno. */
+static int end_of_dump(const struct nlmsghdr *h, bool interrupted)
+{
+	int error = 0;
+
+	if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(error)))
+		memcpy(&error, NLMSG_DATA(h), sizeof(error));
+	return error < 0 ? error : interrupted ? -EAGAIN : 0;
+}
+
 typedef int message_fn(void *data, const struct nlmsghdr *h);
 
 /* Sends and reads to the end of the answer; 0, what @fn gave when not 0, or -errno of the kernel.
  */
 static int talk(int sock, const struct request *q, message_fn *fn, void *data)
 {
+	/* The largest part that the kernel sends; not on the stack, which is small. */
 	static char buf[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
+	bool interrupted = false;
 
 	if (send(sock, q, q->h.nlmsg_len, 0) < 0)
 		return -errno;
@@ -79,12 +92,13 @@ static int talk(int sock, const struct request *q, message_fn *fn, void *data)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		size_t left = (size_t)n;
+		int left = (int)n; /* signed: the macros take off more than an unaligned end has */
 
 		for (const struct nlmsghdr *h = (const void *)buf; NLMSG_OK(h, left);
 		     h = NLMSG_NEXT(h, left)) {
+			interrupted |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 			if (h->nlmsg_type == NLMSG_DONE)
-				return 0;
+				return end_of_dump(h, interrupted);
 			if (h->nlmsg_type == NLMSG_ERROR)
 				return ((const struct nlmsgerr *)NLMSG_DATA(h))->error;
 			int r = fn ? fn(data, h) : 0;
@@ -96,22 +110,36 @@ static int talk(int sock, const struct request *q, message_fn *fn, void *data)
 	}
 }
 
+struct wanted {
+	const char *name;
+	int index;
+};
+
+/* The kernel finds alternative names too; those are not what is asked for. */
 static int take_index(void *data, const struct nlmsghdr *h)
 {
-	if (h->nlmsg_type == RTM_NEWLINK)
-		*(int *)data = ((const struct ifinfomsg *)NLMSG_DATA(h))->ifi_index;
+	struct wanted *w = data;
+	const struct ifinfomsg *m = NLMSG_DATA(h);
+	int left = (int)IFLA_PAYLOAD(h);
+
+	if (h->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	for (const struct rtattr *t = IFLA_RTA(m); RTA_OK(t, left); t = RTA_NEXT(t, left))
+		if (t->rta_type == IFLA_IFNAME && !strncmp(RTA_DATA(t), w->name, RTA_PAYLOAD(t)))
+			w->index = m->ifi_index;
 	return 0;
 }
 
 static int find_link(int sock, const char *name, int *ret)
 {
 	struct request q = request(RTM_GETLINK, 0, sizeof(q.link));
+	struct wanted w = { .name = name };
 
-	*ret = 0;
 	put_attr(&q, IFLA_IFNAME, name, strlen(name) + 1);
-	int r = talk(sock, &q, take_index, ret);
+	int r = talk(sock, &q, take_index, &w);
 
-	return r == 0 && !*ret ? -ENODEV : r;
+	*ret = w.index;
+	return r == 0 && !w.index ? -ENODEV : r;
 }
 
 struct links {
@@ -135,8 +163,13 @@ static int list_links(int sock, struct links *ret)
 {
 	struct request q = request(RTM_GETLINK, NLM_F_DUMP, sizeof(q.link));
 
-	ret->n = 0;
-	return talk(sock, &q, take_link, ret);
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < TRIES; i++) {
+		ret->n = 0;
+		r = talk(sock, &q, take_link, ret);
+	}
+	return r;
 }
 
 /* The one that was not there before: a name that the kernel made is not known otherwise. */
@@ -172,7 +205,7 @@ static int take_address(void *data, const struct nlmsghdr *h)
 	if (h->nlmsg_type != RTM_NEWADDR || (int)m->ifa_index != l->index)
 		return 0;
 	struct address a = { .head = *m };
-	size_t left = IFA_PAYLOAD(h);
+	int left = (int)IFA_PAYLOAD(h);
 
 	for (const struct rtattr *t = IFA_RTA(m); RTA_OK(t, left); t = RTA_NEXT(t, left)) {
 		size_t len = RTA_ALIGN(t->rta_len);
@@ -201,9 +234,14 @@ static int list_addresses(int sock, int index, struct addresses *ret)
 {
 	struct request q = request(RTM_GETADDR, NLM_F_DUMP, sizeof(q.addr));
 
+	int r = -EAGAIN;
+
 	ret->index = index;
-	ret->n = 0;
-	return talk(sock, &q, take_address, ret);
+	for (int i = 0; r == -EAGAIN && i < TRIES; i++) {
+		ret->n = 0;
+		r = talk(sock, &q, take_address, ret);
+	}
+	return r;
 }
 
 static int give_addresses(int sock, int index, const struct addresses *l)

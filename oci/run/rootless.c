@@ -116,13 +116,16 @@ static void help(int sock, pid_t target, const struct ks_spec_linux *l)
 	_exit(0);
 }
 
-/* Root of the namespace, and able to look at itself in /proc again. */
+/*
+ * Root of the namespace, whose processes must not trace this one: it has the caller's descriptors,
+ * and in a pid namespace that is shared they see it (CVE-2016-9962).
+ */
 static int become_root(struct ks_err *err)
 {
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return ks_err_set(err, -errno,
 				  "become root of the user namespace (is id 0 mapped?)");
-	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	return 0;
 }
 
@@ -158,6 +161,18 @@ static void forget_userns(struct ks_spec *s)
 			v[n++] = v[i];
 	s->lnx.namespaces.n = n;
 	s->lnx.uid_mappings.n = s->lnx.gid_mappings.n = 0;
+}
+
+int ks_rootless_oom_score(const struct ks_spec_process *p, struct ks_err *err)
+{
+	char value[16];
+
+	if (!p || !p->oom_score_adj.set || (geteuid() == 0 && ks_userns_is_initial()))
+		return 0;
+	ks_fmt(value, sizeof(value), "%lld", (long long)p->oom_score_adj.v);
+	int r = ks_file_write_at(AT_FDCWD, "/proc/self/oom_score_adj", value);
+
+	return r < 0 ? ks_err_set(err, r, "process.oomScoreAdj: write %s", value) : 0;
 }
 
 int ks_rootless_enter(struct ks_spec *s, struct ks_err *err)
@@ -205,7 +220,8 @@ int ks_rootless_join(int root_fd, const char *id, struct ks_err *err)
 		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
 	if (r == 0)
 		r = ks_opened_init(&o, &pidfd, err);
-	ks_fmt(path, sizeof(path), "/proc/%llu/ns/user", r == 0 ? (unsigned long long)o.c.pid.v : 0);
+	ks_fmt(path, sizeof(path), "/proc/%llu/ns/user",
+	       r == 0 ? (unsigned long long)o.c.pid.v : 0);
 	if (r == 0) {
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)

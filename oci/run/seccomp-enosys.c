@@ -89,6 +89,7 @@ static void put_x86_64(struct program *p, uint32_t last, uint32_t last_x32)
 	put(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
 	if (last_x32) {
 		put(p, BPF_JMP | BPF_JGE | BPF_K, 3, 0, X32_BIT);
+		/* None is named: then none is known to be unknown. */
 		put_limit(p, last ? last : X32_BIT - 1);
 		put(p, BPF_JMP | BPF_JA, 0, 0, 2);
 		put_limit(p, last_x32);
@@ -127,7 +128,7 @@ int ks_seccomp_add_enosys(struct ks_json_ctx *ctx, const struct ks_seccomp_profi
 	for (size_t i = 0; i < n; i++) {
 		bool x86 = known[i].token == SCMP_ARCH_X86_64;
 
-		if (!known[i].last || known[i].token == SCMP_ARCH_X32)
+		if (known[i].token == SCMP_ARCH_X32 || !(known[i].last || (x86 && last_x32)))
 			continue;
 		put(&stub, BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch));
 		if (x86)

@@ -144,6 +144,11 @@ static bool is_device_name(const char *s, bool pattern)
 	return !percent || (pattern && percent[1] == 'd' && !strchr(percent + 1, '%'));
 }
 
+static const char *inner_name(const struct ks_spec_net_device *d)
+{
+	return ks_str_empty(d->name) ? d->host_name : d->name;
+}
+
 static int check_net_devices(struct ks_json_ctx *ctx, const struct ks_list *l)
 {
 	const struct ks_spec_net_device *v = l->v;
@@ -156,6 +161,11 @@ static int check_net_devices(struct ks_json_ctx *ctx, const struct ks_list *l)
 			return ks_json_fail(ctx, v[i].host_name,
 					    "name: \"%.*s\" is no name of a network device", 64,
 					    v[i].name);
+		for (size_t k = 0; k < i; k++)
+			if (ks_streq(inner_name(&v[k]), inner_name(&v[i])) &&
+			    !strchr(inner_name(&v[i]), '%'))
+				return ks_json_fail(ctx, v[i].host_name, "two devices are to be %s",
+						    inner_name(&v[i]));
 	}
 	ks_json_leave(ctx, old);
 	return 0;

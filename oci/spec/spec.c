@@ -188,6 +188,10 @@ static bool skip_word(const char **p, bool number, const char *ends)
 	size_t n = strspn(*p, number ? "0123456789" : SEMVER_WORD);
 	bool ok = n && !(number && n > 1 && **p == '0') && strchr(ends, (*p)[n]);
 
+	/* Parts between dots are not empty. */
+	for (size_t i = 0; i < n && !number; i++)
+		ok &= (*p)[i] != '.' || (i > 0 && i + 1 < n && (*p)[i + 1] != '.');
+
 	*p += n;
 	return ok;
 }

@@ -70,7 +70,7 @@ is "$(($(mqueues "$T/mounts") - $(mqueues /proc/self/mountinfo)))" 1 "the contai
 is "$(cat "$T/roots")" 1 "and its root is still the host's: pivot_root comes after"
 
 # ---- start and delete wait for their hooks ---------------------------------------------------------
-config ".hooks = {poststart: [$(host poststart "sleep 0.5; touch $T/after-start")], poststop: [$(host poststop "$K state $ID >/dev/null 2>&1 && touch $T/early; sleep 0.5; touch $T/after-stop")]}"
+config ".hooks = {poststart: [$(host poststart "$K --root $KSHIM_ROOT state $ID >/dev/null 2>&1 && touch $T/there; sleep 0.5; touch $T/after-start")], poststop: [$(host poststop "$K --root $KSHIM_ROOT state $ID >/dev/null 2>&1 && touch $T/early; sleep 0.5; touch $T/after-stop")]}"
 "$K" create -b "$B" "$ID"
 "$K" start "$ID"
 [ -e "$T/after-start" ]
@@ -78,7 +78,7 @@ ok $? "poststart is done when start returns"
 "$K" delete --force "$ID"
 [ -e "$T/after-stop" ]
 ok $? "poststop is done when delete returns"
-[ ! -e "$T/early" ]
+[ ! -e "$T/early" ] && [ -e "$T/there" ]
 ok $? "and ran when the container was gone"
 
 # ---- what fails ---------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # As a user without privileges, and as root of somebody else's user namespace.
 # /etc/subuid and /etc/passwd are the test's own: in a mount namespace of its own.
-[ -n "${KSHIM_PRIVATE:-}" ] || KSHIM_PRIVATE=1 exec unshare -m --propagation private "$0"
+[ -n "${KSHIM_PRIVATE:-}" ] || [ "$(id -u)" != 0 ] || KSHIM_PRIVATE=1 exec unshare -m --propagation private "$0"
 . "$(dirname "$0")/../lib/lib.sh"
 requires_root
 requires runc
@@ -92,6 +92,15 @@ like "$rc:$err" '1:*not implemented*' "seccomp"
 
 # ---- more ids, by newuidmap -----------------------------------------------------------------------------
 range='.linux.uidMappings = [{containerID: 0, hostID: 12345, size: 1}, {containerID: 1, hostID: 700000, size: 1000}] | .linux.gidMappings = .linux.uidMappings'
+config '.process.oomScoreAdj = 321' 'cat /proc/self/oom_score_adj; sleep 1000'
+$U run -d -b "$B" "$ID" </dev/null >"$T/adj"
+wait_for 5 grep -q . "$T/adj"
+try $U exec "$ID" cat /proc/self/oom_score_adj
+is "$(cat "$T/adj"):$rc:$out" 321:0:321 "oomScoreAdj, also of an exec"
+$U delete --force "$ID"
+config '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {monotonic: {secs: 86400}}' 'cut -d. -f1 /proc/uptime >/dev/null; cat /proc/self/timens_offsets | tr -s " "'
+try $U run -b "$B" "$ID"
+like "$rc:$out" '0:*monotonic 86400*' "a time namespace"
 config "$range | .process.user = {uid: 5, gid: 6, additionalGids: [7]}" 'id -u; id -G; sleep 1000'
 if [ -e /etc/subuid ] && [ -e /etc/subgid ]; then
 	$U run -d -b "$B" "$ID" </dev/null >"$T/ids"
@@ -136,10 +145,10 @@ is "$(ls "$W/run/kshim" | grep -cv seccomp)" 0 "and nothing is left of all that"
 inner() { # runs kshim as root of a new user namespace, whose root is 12345 outside
 	(cd "$W" && as_user unshare -U --map-root-user -m "$W/kshim" --root "$W/inner" "$@")
 }
-jq 'del(.linux.namespaces[] | select(.type == "user")) | del(.linux.uidMappings, .linux.gidMappings) | .process.args = ["sh", "-c", "id -u; echo y >/dev/null; echo $0"]
+jq 'del(.linux.namespaces[] | select(.type == "user")) | del(.linux.uidMappings, .linux.gidMappings) | .process.args = ["sh", "-c", "id -u; echo y >/dev/null; echo $0; cat /proc/self/oom_score_adj"]
 	| .process.oomScoreAdj = 500 | .linux.resources = {devices: [{allow: false, access: "rwm"}]}' "$T/base.json" >"$B/config.json"
 try inner run -b "$B" "$ID"
-is "$rc:$(tr '\n' , <<<"$out"):$err" "0:0,sh,:" "in a user namespace without one of its own"
+is "$rc:$(tr '\n' , <<<"$out"):$err" "0:0,sh,500,:" "in a user namespace without one of its own"
 is "$(ls "$W/inner" | grep -cv seccomp)" 0 "and nothing is left"
 
 # ---- podman's rootless mode -------------------------------------------------------------------------------

@@ -30,7 +30,11 @@ for no, line in enumerate(open(doc), 1):
         if m[1].endswith(".c"):
             name = f"CASE({name})"
         try:
-            if name not in open(m[1]).read():
+            # As the last word of a case, or as a field of a table of cases.
+            text = open(m[1]).read()
+            forms = [name] if m[1].endswith(".c") else [
+                f'"{name}"', f"{name}@", f"|{name}\n", f"\n{name}|", f"\n{name}\n", f"\n\t{name}|", f"-{name}}}\""]
+            if not any(f in text for f in forms):
                 print(f"{doc}:{no}: {m[1]} has no {name}")
         except OSError as e:
             print(f"{doc}:{no}: {e}")
