@@ -42,7 +42,7 @@ void ks_scope_done(struct ks_scope *s);
  * ks_scope_update() - tell systemd of the limits that are in force
  *
  * After ks_cgroup_apply(). What systemd does not know it would set back at its next reload.
- * It writes them again, cpu.max in hundredths of a percent.
+ * It writes them again, cpu.max in whole percents, rounded up.
  */
 int ks_scope_update(struct ks_arena *a, const struct ks_cgroup *cg, struct ks_err *err);
 

@@ -138,7 +138,7 @@ static void put(struct props *p, const char *name, const char *value)
 	p->failed |= !text || ks_strv_append(p->a, &p->v, text) < 0;
 }
 
-/* "QUOTA PERIOD", in hundredths of a percent, rounded up. */
+/* "QUOTA PERIOD", in percent, rounded up as runc does: systemd's own files have no finer. */
 static void put_quota(struct props *p, char *text)
 {
 	char *space = strchr(text, ' '), buf[48];
@@ -155,9 +155,8 @@ static void put_quota(struct props *p, char *text)
 		put(p, "CPUQuota", "");
 		return;
 	}
-	quota = (quota * 10000 + period - 1) / period;
-	ks_fmt(buf, sizeof(buf), "%llu.%02llu%%", (unsigned long long)(quota / 100),
-	       (unsigned long long)(quota % 100));
+	ks_fmt(buf, sizeof(buf), "%llu%%",
+	       (unsigned long long)((quota * 100 + period - 1) / period));
 	put(p, "CPUQuota", buf);
 }
 

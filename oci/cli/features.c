@@ -68,6 +68,12 @@ int ks_verb_features(struct ks_cli *cli, const void *opts, const struct ks_args 
 	ks_json_close(&out, ']');
 	ks_json_put_strv(&out, "mountOptions", &options);
 	put_linux(&out);
+	/* Whoever writes these of a pod can do more than run it: an engine that passes them on
+	 * must know. */
+	ks_json_open(&out, "potentiallyUnsafeConfigAnnotations", '[');
+	ks_json_put_str(&out, NULL, "org.systemd.property.");
+	ks_json_put_str(&out, NULL, "dev.kshim.");
+	ks_json_close(&out, ']');
 	ks_json_open(&out, "annotations", '{');
 	ks_json_put_str(&out, "dev.kshim.version", KS_VERSION);
 	ks_json_close(&out, '}');

@@ -292,12 +292,11 @@ static int make_cgroup(struct making *m, struct ks_err *err)
 }
 
 /*
- * The scope's placeholder is gone when the container's process is there; only then come the
- * limits, which were not meant for it. The process waits before its program.
+ * The limits of a scope come when its placeholder is gone, for which they are not meant, and when
+ * the container's process waits before its program.
  */
 static int limit_scope(struct making *m, struct ks_err *err)
 {
-	ks_scope_done(&m->scope);
 	if (!m->out->container.systemd)
 		return 0;
 	int r = ks_cgroup_apply(&m->cgroup, &m->spec->lnx.resources, false, err);
@@ -310,14 +309,15 @@ static int launch(struct making *m, struct ks_err *err)
 	struct ks_container *k = &m->out->container;
 	int r = ks_launch(&m->plan, &m->launched, err);
 
-	if (r == 0)
-		r = limit_scope(m, err);
+	ks_scope_done(&m->scope);
 	m->launched.listener = (struct ks_listener){ k, KS_STATUS_CREATING };
 
 	if (r == 0)
 		r = ks_launch_oom_score(&m->launched, m->spec->process, err);
 	if (r == 0)
 		r = ks_launch_wait(&m->launched, KS_MSG_READY, on_hooks, m, err);
+	if (r == 0)
+		r = limit_scope(m, err);
 	if (r < 0)
 		return r;
 	ks_crash_point("ready");

@@ -155,6 +155,10 @@ static int clone_in_pidns(struct ks_plan *p, struct ks_launched *l, struct ks_er
 	if (l->pid != 0 && target >= 0 && setns(own, CLONE_NEWPID) < 0 &&
 	    (errno != EPERM || ks_userns_is_initial()))
 		return ks_err_set(err, -errno, "return to the own pid namespace");
+	if (l->pid < 0 && saved == EACCES && p->cgroup.v2_fd >= 0)
+		return ks_err_set(err, -saved,
+				  "clone into the container's cgroup (is this process in a cgroup "
+				  "that its user may not leave?)");
 	if (l->pid < 0)
 		return ks_err_set(err, -saved, "clone");
 	return 0;

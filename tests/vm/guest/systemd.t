@@ -27,12 +27,12 @@ pid=$("$K" state "$ID" | jq .pid)
 is "$(cut -d: -f3 "/proc/$pid/cgroup")" "/system.slice/$SCOPE" "its process is in a scope of system.slice"
 is "$(cat "$D/cgroup.procs")" "$pid" "and alone there"
 is "$(for p in ActiveState Slice Delegate MemoryMax MemoryLow MemorySwapMax TasksMax CPUWeight CPUQuotaPerSecUSec AllowedCPUs TimeoutStopUSec; do prop "$SCOPE" $p; done | tr '\n' ' ')" \
-	"active system.slice yes 67108864 33554432 33554432 77 79 333.400ms 0 7s " "systemd knows its limits, and the properties of its annotations"
+	"active system.slice yes 67108864 33554432 33554432 77 79 340ms 0 7s " "systemd knows its limits, and the properties of its annotations"
 limits() { cat "$D"/{memory.max,memory.low,memory.swap.max,pids.max,cpu.weight,cpu.max,cpuset.cpus} | tr '\n' ' '; }
-is "$(limits)" "67108864 33554432 33554432 77 79 33333 100000 0 " "the kernel has them, exactly"
+is "$(limits)" "67108864 33554432 33554432 77 79 34000 100000 0 " "the kernel has them, the quota in whole percents"
 "$K" start "$ID"
 systemctl daemon-reload
-is "$(limits | cut -d' ' -f1-5)" "67108864 33554432 33554432 77 79" "a reload of systemd leaves them"
+is "$(limits)" "67108864 33554432 33554432 77 79 34000 100000 0 " "a reload of systemd leaves them"
 try "$K" exec "$ID" sh -c 'head -c1 /dev/kmsg 2>&1'
 like "$out" '*not permitted*' "and the rules of devices"
 try "$K" exec "$ID" cat /proc/self/cgroup
@@ -70,12 +70,29 @@ try $S create -b "$B" "$ID"
 like "$rc:$err" '127:*no such file*' "a create that fails"
 wait_for 5 gone
 ok $? "takes its scope with it"
-jq '.annotations["org.systemd.property.NoSuch"] = "1"' "$T/base.json" >"$B/config.json"
+jq '.annotations["org.systemd.property.MemoryNoSuch"] = "1"' "$T/base.json" >"$B/config.json"
 try $S create -b "$B" "$ID"
-like "$rc:$err" '1:*scope kshim-*NoSuch*' "a property that systemd does not know is its error"
-jq '.annotations["org.systemd.property.a b"] = "1"' "$T/base.json" >"$B/config.json"
-try $S create -b "$B" "$ID"
-like "$rc:$err" '1:*names no property*' "a name that can be none is refused"
+like "$rc:$err" '1:*scope kshim-*MemoryNoSuch*' "a property that systemd does not know is its error"
+for a in 'Conflicts="x.service"' 'OnFailure="x.service"' 'Slice="a.slice"' 'PIDs="1"' 'a b="1"' 'After="[x"' "After=\"['x'\"" "TimeoutStopUSec=\"'a' b\""; do
+	jq ".annotations = {\"org.systemd.property.${a%%=*}\": ${a#*=}}" "$T/base.json" >"$B/config.json"
+	try $S create -b "$B" "$ID"
+	like "$rc:$err" '1:*annotations*property*' "refused: $a"
+done
+# As CRI-O writes them.
+jq '.annotations = {"org.systemd.property.After": "[\u0027dbus.service\u0027, \u0027basic.target\u0027]", "org.systemd.property.DefaultDependencies": "true", "org.systemd.property.TimeoutStopUSec": "uint64 9000000", "org.systemd.property.CollectMode": "\u0027inactive-or-failed\u0027"}
+	| .linux.resources = {memory: {limit: 200000000}, unified: {"memory.high": "100000000", "cpu.max": "20000 100000", "io.weight": "default 55"}, pids: {limit: 1}}' "$T/base.json" >"$B/config.json"
+try $S run -d -b "$B" "$ID"
+is "$rc:$err" 0: "annotations of lists, a single process, unified"
+like "$(prop "$SCOPE" After)" '*basic.target*dbus.service*' "systemd has the list"
+systemctl daemon-reload
+is "$(cat "$D"/{memory.high,cpu.max,io.weight,pids.max} | tr '\n' ' ')" "$(echo 100000000 | awk '{print int($1/4096)*4096}') 20000 100000 default 55 1 " "a reload leaves what is unified"
+try "$K" update --memory-swap 250000000 --cpu-quota 30000 "$ID"
+systemctl daemon-reload
+is "$rc:$(cat "$D"/{memory.max,memory.swap.max,cpu.max} | tr '\n' ' ')" "0:199999488 49999872 30000 100000 " "an update of a part stands on the rest, also behind a reload"
+"$K" delete --force "$ID"
+jq '.process.args = ["true"] | .linux.resources = {memory: {limit: 1048576}}' "$T/base.json" >"$B/config.json"
+try $S run -b "$B" "$ID"
+is "$rc:$err" 0: "a memory limit in which the placeholder would not live"
 
 # Killed when the scope is there: it ends with the placeholder, and delete finds what is left.
 jq . "$T/base.json" >"$B/config.json"
