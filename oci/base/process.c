@@ -96,27 +96,24 @@ const char *ks_process_comm(pid_t pid, char buf[static 17])
 /* The line of /proc/self/uid_map that has this process' id: inside, outside, size. */
 static int read_uid_map(uint64_t ret[static 3])
 {
-	char buf[4096], *line = buf;
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	struct ks_strv lines, words;
+	char *text;
 
-	if (read_small("/proc/self/uid_map", buf, sizeof(buf)) < 0)
+	if (ks_file_read_at(&a, AT_FDCWD, "/proc/self/uid_map", 65536, &text, NULL) < 0 ||
+	    ks_str_split(&a, text, '\n', &lines) < 0)
 		return -EIO;
-	for (char *next = line; *line; line = next) {
-		char *word = line;
+	for (size_t i = 0; i < lines.n; i++) {
+		size_t n = 0;
 
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = '\0';
-		for (int i = 0; i < 3; i++) {
-			word += strspn(word, " ");
-			char *end = word + strcspn(word, " ");
-			bool last = !*end;
-
-			*end = '\0';
-			if (ks_parse_u64(word, UINT32_MAX, &ret[i]) < 0)
+		if (ks_str_split(&a, lines.v[i], ' ', &words) < 0)
+			return -EIO;
+		/* Aligned by blanks: the words between them are the numbers. */
+		for (size_t k = 0; k < words.n; k++)
+			if (*words.v[k] &&
+			    (n == 3 || ks_parse_u64(words.v[k], UINT32_MAX, &ret[n++]) < 0))
 				return -EIO;
-			word = last ? end : end + 1;
-		}
-		if (geteuid() >= ret[0] && geteuid() - ret[0] < ret[2])
+		if (n == 3 && geteuid() >= ret[0] && geteuid() - ret[0] < ret[2])
 			return 0;
 	}
 	return -ENOENT;
