@@ -186,8 +186,10 @@ static const char *from_env(const char *given, const char *name, const char *oth
 /* A user's own, where there is one. */
 static const char *default_root(struct ks_cli *cli)
 {
-	const char *dir = ks_outer_uid() != 0 ? getenv("XDG_RUNTIME_DIR") : NULL;
-	const char *path = ks_str_empty(dir) ? NULL : ks_arena_printf(&cli->arena, "%s/kshim", dir);
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	const char *path = !ks_str_empty(dir) && ks_outer_uid() != 0 ?
+				   ks_arena_printf(&cli->arena, "%s/kshim", dir) :
+				   NULL;
 
 	return path ? path : "/run/kshim";
 }

@@ -33,6 +33,9 @@ const char *ks_process_comm(pid_t pid, char buf[static 17]);
 /** ks_userns_is_initial() - whether this process is in the first user namespace of the host */
 bool ks_userns_is_initial(void);
 
+/** ks_userns_changed() - to be called by who has changed that of this process */
+void ks_userns_changed(void);
+
 /** ks_outer_uid() - who runs this, as the parent of the user namespace has it */
 uid_t ks_outer_uid(void);
 

@@ -119,19 +119,41 @@ static int read_uid_map(uint64_t ret[static 3])
 	return -ENOENT;
 }
 
-bool ks_userns_is_initial(void)
+/* Read once, until this process has changed its namespace. */
+static struct {
+	bool known, initial;
+	uid_t outer;
+} userns;
+
+static void look(void)
 {
 	uint64_t m[3];
 
+	if (userns.known)
+		return;
+	int r = read_uid_map(m);
+
+	userns.known = true;
 	/* All ids to themselves; what cannot be read is no reason to tolerate anything. */
-	return read_uid_map(m) != 0 || (m[0] == 0 && m[1] == 0 && m[2] == UINT32_MAX);
+	userns.initial = r != 0 || (m[0] == 0 && m[1] == 0 && m[2] == UINT32_MAX);
+	userns.outer = r == 0 ? (uid_t)(geteuid() - m[0] + m[1]) : geteuid();
+}
+
+void ks_userns_changed(void)
+{
+	userns.known = false;
+}
+
+bool ks_userns_is_initial(void)
+{
+	look();
+	return userns.initial;
 }
 
 uid_t ks_outer_uid(void)
 {
-	uint64_t m[3];
-
-	return read_uid_map(m) == 0 ? (uid_t)(geteuid() - m[0] + m[1]) : geteuid();
+	look();
+	return userns.outer;
 }
 
 /* What a user's own systemd is reached by; nothing else of the caller's environment. */

@@ -125,6 +125,7 @@ static int become_root(struct ks_err *err)
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return ks_err_set(err, -errno,
 				  "become root of the user namespace (is id 0 mapped?)");
+	ks_userns_changed();
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	return 0;
 }
