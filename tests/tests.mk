@@ -32,6 +32,10 @@ check-unit: $(UNIT_BINS)
 test-programs: all $(UNIT_BINS) $(B)/helper/tty $(B)/helper/probe $(B)/helper/diff-probe
 	$(MAKE) --no-print-directory B=$(B)/crash CRASH=1 $(B)/crash/kshim
 
+$(B)/helper/floor: tests/bench/floor.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -g -Wall -Wextra -D_GNU_SOURCE -static -o $@ $<
+
 $(B)/helper/diff-probe: tests/diff/probe.c
 	@mkdir -p $(@D)
 	$(CC) -O1 -g -Wall -Wextra -D_GNU_SOURCE -static -o $@ $<
@@ -84,7 +88,7 @@ fuzz:
 
 # ---- the rest -------------------------------------------------------------------
 
-bench: all
+bench: all $(B)/helper/floor
 	BUILD=$(abspath $(B)) tests/bench/bench.sh $(RUNS)
 
 lint: compile_commands.json

@@ -58,6 +58,10 @@ rss() { # RUNTIME ROOT: peak memory of a run, in KiB
 printf '%-34s %11s\n' "median of $RUNS runs ($IDLE_RUNS idle)" "kshim"
 row "run /bin/true" "" "$RUNS" "RUNTIME run -b $B ID-x"
 row "run /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME run -b $B ID-x"
+# The same namespaces, mounts and masked paths, made by a program that does nothing else.
+read -r k f < <(peer_view hyperfine -N --style none --export-json "$T/h.json" --warmup 3 --runs "$RUNS" \
+	"$K --root $T/rk run -b $B $TAG-x" "$BUILD/helper/floor $B/rootfs /bin/true" >/dev/null 2>&1 && jq -r '[.results[].median] | @tsv' "$T/h.json")
+awk -v k="$k" -v f="$f" 'BEGIN { printf "%-34s %8.2f ms   %5.2f x a bare program\n", "run, against the floor", k * 1000, k / f }'
 each "RUNTIME run --detach -b $L ID-l" >"$T/each" 2>&1 </dev/null || cat "$T/each"
 row "exec /bin/true" "" "$RUNS" "RUNTIME exec ID-l /bin/true"
 row "exec /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME exec ID-l /bin/true"
@@ -65,6 +69,32 @@ row "state" "" "$RUNS" "RUNTIME state ID-l"
 row "list" "" "$RUNS" "RUNTIME list"
 row "kill CONT" "" "$RUNS" "RUNTIME kill ID-l CONT"
 each "RUNTIME delete --force ID-l"
+# A run in numbers that do not depend on the machine's speed.
+counts() { # COMMAND…: system calls, page faults
+	local calls faults
+	peer_view strace -f -o "$T/strace" "$@" >/dev/null 2>&1
+	calls=$(grep -cE '^[0-9]+ +[a-z_0-9]+\(' "$T/strace")
+	faults=$(peer_view /usr/bin/env time -f %R -o "$T/faults" "$@" >/dev/null 2>&1; tail -1 "$T/faults")
+	echo "$calls system calls, $faults page faults"
+}
+if command -v strace >/dev/null && [ -x /usr/bin/time ]; then
+	printf 'run: kshim %s; crun %s; runc %s; the floor %s\n' "$(counts "$K" --root "$T/rk" run -b "$B" "$TAG-n")" \
+		"$(counts crun --root "$T/rc" run -b "$B" "$TAG-n")" "$(counts runc --root "$T/rr" run -b "$B" "$TAG-n")" \
+		"$(counts "$BUILD/helper/floor" "$B/rootfs" /bin/true)"
+fi
+smallest() { # RUNTIME ROOT: the smallest memory limit in which the container runs, in KiB
+	local low=4 high=32768 mid
+	while [ $((high - low)) -gt 8 ]; do
+		mid=$(((low + high) / 2))
+		jq --argjson n $((mid * 1024)) '.linux.resources.memory = {limit: $n}' "$B/config.json" >"$L/config.json"
+		if peer_view "$1" --root "$2" run -b "$L" "$TAG-s" >/dev/null 2>&1; then high=$mid; else low=$mid; fi
+		peer_view "$1" --root "$2" delete --force "$TAG-s" >/dev/null 2>&1
+	done
+	echo "$high"
+}
+jq --arg r "$B/rootfs" '.root.path = $r' "$B/config.json" >"$L/true.json" && mv "$L/true.json" "$B/config.json"
+printf 'smallest memory limit: kshim %s KiB, crun %s KiB, runc %s KiB\n' \
+	"$(smallest "$K" "$T/rk")" "$(smallest crun "$T/rc")" "$(smallest runc "$T/rr")"
 if command -v time >/dev/null && [ -x /usr/bin/time ]; then
 	printf 'peak memory of run: kshim %s KiB, crun %s KiB, runc %s KiB\n' \
 		"$(rss "$K" "$T/rk")" "$(rss crun "$T/rc")" "$(rss runc "$T/rr")"
