@@ -41,7 +41,8 @@ static bool for_user(void)
 
 static bool is_unit_name(const char *s)
 {
-	return *s && strlen(s) <= NAME_MAX_UNIT &&
+	/* No leading dash: a word of systemctl's command line would be an option. */
+	return *s && *s != '-' && strlen(s) <= NAME_MAX_UNIT &&
 	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@") ==
 		       strlen(s);
 }
@@ -73,21 +74,22 @@ static bool is_slice(const char *s)
 int ks_systemd_path(struct ks_arena *a, const char *spec_path, const char *id, const char **ret,
 		    struct ks_err *err)
 {
-	struct ks_strv part = { 0 };
 	const char *slice = "", *prefix = "kshim", *name = id, *unit, *user = "";
 
 	if (!ks_str_empty(spec_path)) {
-		if (ks_str_split(a, spec_path, ':', &part) < 0)
+		char *text = ks_arena_strdup(a, spec_path);
+
+		if (!text)
 			return ks_err_oom(err);
-		if (part.n != 3)
+		slice = strsep(&text, ":");
+		prefix = text ? strsep(&text, ":") : NULL;
+		name = text;
+		if (!name || strchr(name, ':'))
 			return ks_err_kind(
 				err, KS_ERR_INVALID,
 				"linux.cgroupsPath: \"%s\" is not \"slice:prefix:name\", "
 				"as the systemd cgroup driver wants it",
 				spec_path);
-		slice = part.v[0];
-		prefix = part.v[1];
-		name = part.v[2];
 	}
 	if (!*slice)
 		slice = for_user() ? "user.slice" : "system.slice";
@@ -395,7 +397,7 @@ int ks_scope_start(struct ks_arena *a, const struct ks_cgroup *cg, const char *i
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return ks_err_set(err, -errno, "make a socket pair");
-	if (pipe2(error_pipe, O_CLOEXEC) < 0) {
+	if (pipe2(error_pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
 		r = ks_err_set(err, -errno, "make a pipe");
 		close(pair[0]);
 		close(pair[1]);
@@ -414,6 +416,7 @@ int ks_scope_start(struct ks_arena *a, const struct ks_cgroup *cg, const char *i
 		r = ks_err_set(err, there, "start scope %s", unit_of(cg->path));
 	else if (r == 0) {
 		char text[400];
+		/* It may have closed one stream and not ended: what it has said must do. */
 		ssize_t n = read(error_pipe[0], text, sizeof(text) - 1);
 
 		text[n > 0 ? n : 0] = '\0';
@@ -446,8 +449,9 @@ int ks_scope_update(struct ks_arena *a, const struct ks_cgroup *cg, struct ks_er
 	struct ks_strv argv = { 0 };
 	struct ks_tool tool;
 	struct props p = { .a = a };
-	const char *const fixed[] = { "systemctl", for_user() ? "--user" : "--system",
-				      "set-property", "--runtime", unit_of(cg->path) };
+	const char *const fixed[] = { "systemctl",    for_user() ? "--user" : "--system",
+				      "set-property", "--runtime",
+				      "--",	      unit_of(cg->path) };
 	char path[PATH_MAX];
 	int r = ks_cgroup_dir(cg, NULL, path);
 	ks_auto_fd int dir = r < 0 ? r : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -475,7 +479,10 @@ void ks_scope_stop(struct ks_arena *a, const char *path)
 	struct ks_tool tool;
 	char *const argv[] = { (char *)(uintptr_t) "systemctl",
 			       (char *)(uintptr_t)(for_user() ? "--user" : "--system"),
-			       (char *)(uintptr_t) "stop", (char *)(uintptr_t)unit_of(path), NULL };
+			       (char *)(uintptr_t) "stop",
+			       (char *)(uintptr_t) "--",
+			       (char *)(uintptr_t)unit_of(path),
+			       NULL };
 
 	(void)ks_tool_run(a, argv, NULL, &tool, NULL);
 }

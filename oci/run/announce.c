@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <kshim/fd.h>
+
+#define PATIENCE_S 10 /* for whoever listens at a socket */
 
 int ks_socket_send_fd(const char *path, const char *what, int fd, const void *data, size_t len,
 		      struct ks_err *err)
@@ -25,11 +28,15 @@ int ks_socket_send_fd(const char *path, const char *what, int fd, const void *da
 			     .msg_iovlen = 1,
 			     .msg_control = ctl.buf,
 			     .msg_controllen = sizeof(ctl.buf) };
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
 	ks_auto_fd int dir = -EBADF;
 	ks_auto_fd int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (sock < 0)
 		return ks_err_set(err, -errno, "make a socket");
+	/* Of connect too. Somebody who listens and does not hear must not hold the container. */
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return ks_err_set(err, -errno, "limit the time for a socket");
 	/* A path may be longer than an address holds: then through a descriptor of it. */
 	if (strlen(path) < sizeof(sa.sun_path)) {
 		memcpy(sa.sun_path, path, strlen(path) + 1);
@@ -40,7 +47,8 @@ int ks_socket_send_fd(const char *path, const char *what, int fd, const void *da
 		ks_fmt(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", dir);
 	}
 	if (connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return ks_err_set(err, -errno, "connect to %s socket %s", what, path);
+		return ks_err_set(err, errno == EAGAIN ? -ETIMEDOUT : -errno,
+				  "connect to %s socket %s", what, path);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
 
 	assert(c); /* the buffer above holds one */
@@ -49,9 +57,14 @@ int ks_socket_send_fd(const char *path, const char *what, int fd, const void *da
 	c->cmsg_len = CMSG_LEN(sizeof(fd));
 	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	ssize_t n = sendmsg(sock, &mh, MSG_NOSIGNAL);
-	/* A signal can cut a long message; what is left needs no descriptor. */
-	int r = n < 0 ? -errno : ks_fd_write_all(sock, (const char *)data + n, len - (size_t)n);
+	int r = n < 0 ? -errno : 0;
 
+	/* What is left of a long message needs no descriptor. */
+	for (size_t sent = (size_t)(n < 0 ? 0 : n); r == 0 && sent < len; sent += (size_t)n) {
+		n = send(sock, (const char *)data + sent, len - sent, MSG_NOSIGNAL);
+		r = n < 0 ? -errno : 0;
+	}
+	r = r == -EAGAIN ? -ETIMEDOUT : r;
 	return r < 0 ? ks_err_set(err, r, "send the descriptor to %s socket %s", what, path) : 0;
 }
 

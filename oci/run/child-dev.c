@@ -35,7 +35,35 @@ static int bind_node(struct ks_child *c, const struct ks_plan_device *d)
 	return ks_mount_attach(d->bind_fd, target, &c->err);
 }
 
-/* One that is there must be the same; it gets the mode and the owner that are asked for. */
+static uint64_t mount_of(int fd)
+{
+	struct statx sx = { 0 };
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) == 0 ? sx.stx_mnt_id : 0;
+}
+
+/*
+ * Whether a node lies on the container's root or on a file system that was made for it, not on
+ * something that the host lent by a bind mount.
+ */
+static bool is_own(struct ks_child *c, int node)
+{
+	uint64_t id = mount_of(node);
+	bool own = id && id == mount_of(c->p->rootfs_fd);
+
+	for (size_t i = 0; i < c->p->n_mounts && !own; i++) {
+		const struct ks_plan_mount *m = &c->p->mounts[i];
+		ks_auto_fd int fd = m->kind == KS_PLAN_NEW ?
+					    ks_path_open(c->p->rootfs_fd, m->target, O_PATH) :
+					    -EBADF;
+
+		own = fd >= 0 && id == mount_of(fd);
+	}
+	return own;
+}
+
+/* One that is there must be the same; one of its own gets the mode and the owner that are asked
+ * for. */
 static int take_node(struct ks_child *c, const struct ks_plan_device *d, int dir, const char *name)
 {
 	ks_auto_fd int node = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -47,6 +75,8 @@ static int take_node(struct ks_child *c, const struct ks_plan_device *d, int dir
 	if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->rdev)
 		return ks_err_kind(&c->err, KS_ERR_EXISTS,
 				   "%s is there already and is another device", d->path);
+	if (!is_own(c, node))
+		return 0;
 	if (d->has_owner && (st.st_uid != d->uid || st.st_gid != d->gid) &&
 	    fchownat(node, "", d->uid, d->gid, AT_EMPTY_PATH) < 0)
 		return ks_err_set(&c->err, -errno, "set the owner of %s", d->path);

@@ -30,9 +30,16 @@ static struct handover {
 	int sock;
 	_Atomic int fd; /* of the listener */
 	_Atomic bool done;
+	struct ks_msg answer;
+	struct ks_err err;
 	char stack[8192] __attribute__((aligned(16)));
 } handover;
 
+/*
+ * Gives it away, and keeps none: with a copy in here a call would wait for ever when nobody else
+ * has one. Then it waits for the word that it has arrived. Without a listener every call that is
+ * notified would fail, so the process ends, all threads.
+ */
 static int hand_over(void *data)
 {
 	struct handover *h = data;
@@ -41,9 +48,21 @@ static int hand_over(void *data)
 
 	while ((fd = atomic_load(&h->fd)) == PENDING)
 		syscall(SYS_nanosleep, &moment, NULL);
-	/* Without a listener every call that is notified would fail: end here, all threads. */
-	if (fd >= 0 && ks_channel_send(h->sock, KS_MSG_LISTENER, NULL, 0, fd, NULL) != 0)
-		_exit(126);
+	if (fd >= 0) {
+		int r = ks_channel_send(h->sock, KS_MSG_LISTENER, NULL, 0, fd, &h->err);
+
+		close(fd);
+		if (r == 0)
+			r = ks_channel_recv(h->sock, &h->answer, NULL, &h->err);
+		if (r == 0 && h->answer.type != KS_MSG_HEARD)
+			r = ks_err_kind(&h->err, KS_ERR_INTERNAL, "unexpected message %u",
+					h->answer.type);
+		if (r < 0)
+			(void)ks_channel_send(h->sock, KS_MSG_ERROR, &h->err, sizeof(h->err), -1,
+					      NULL);
+		if (r != 0)
+			_exit(126);
+	}
 	atomic_store(&h->done, true);
 	return 0;
 }
@@ -52,13 +71,14 @@ static int load_with_listener(struct ks_child *c, int sock)
 {
 	const struct ks_plan_process *p = &c->p->process;
 	struct handover *h = &handover;
-	uint32_t policy = p->tuning.has_scheduler ? p->tuning.scheduler.policy : SCHED_OTHER;
+	/* Whether config.json or the caller gave it. */
+	int policy = (int)syscall(SYS_sched_getscheduler, 0) & ~SCHED_RESET_ON_FORK;
 
 	/* On one CPU the second thread would never run while this one waits for it. */
 	if (policy == SCHED_FIFO || policy == POLICY_DEADLINE)
 		return ks_err_kind(&c->err, KS_ERR_UNSUPPORTED,
-				   "process.scheduler: a real-time policy is not supported with "
-				   "SCMP_ACT_NOTIFY");
+				   "a real-time policy (process.scheduler, or the caller's) is "
+				   "not supported with SCMP_ACT_NOTIFY");
 	h->sock = sock;
 	atomic_store(&h->fd, PENDING);
 	if (ks_sys_clone_thread(hand_over, h->stack + sizeof(h->stack),
@@ -75,7 +95,7 @@ static int load_with_listener(struct ks_child *c, int sock)
 	int saved = errno;
 
 	atomic_store(&h->fd, fd < 0 ? NONE : (int)fd);
-	/* No system call is sure to be allowed here; the other thread only sends, or ends us. */
+	/* No system call is sure to be allowed here; the other thread ends us if nobody answers. */
 	while (!atomic_load(&h->done))
 		;
 	return fd < 0 ? ks_err_set(&c->err, -saved, "load the seccomp filter with its listener") :

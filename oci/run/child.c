@@ -7,6 +7,8 @@
  *  - mounts before pivot_root, since their sources lie in the host's tree and
  *    hooks that see both trees run at its end;
  *  - the terminal after pivot_root: its devpts is the container's own;
+ *  - the descriptors of the parent before seccomp: a call that is notified may wait for ever, and
+ *    must not hold the container's lock meanwhile;
  *  - seccomp as late as possible: what it forbids, the child may not use.
  */
 #include "child.h"
@@ -227,10 +229,10 @@ static const struct step init_steps[] = {
 	{ "limits", ks_child_rlimits },
 	{ "scheduling", ks_child_tune },
 	{ "working directory", ks_child_cwd },
+	{ "descriptors", step_close_others },
 	{ "seccomp", ks_child_seccomp_early },
 	{ "user and capabilities", ks_child_identity },
 	{ "command", ks_child_find_command },
-	{ "descriptors", step_close_others },
 	{ "ready", step_ready },
 	{ "start", step_wait_start },
 	{ "start hooks", step_start_hooks },
@@ -250,10 +252,10 @@ static const struct step exec_steps[] = {
 	{ "limits", ks_child_rlimits },
 	{ "scheduling", ks_child_tune },
 	{ "working directory", ks_child_cwd },
+	{ "descriptors", step_close_others },
 	{ "seccomp", ks_child_seccomp_early },
 	{ "user and capabilities", ks_child_identity },
 	{ "command", ks_child_find_command },
-	{ "descriptors", step_close_others },
 	{ "ready", step_ready },
 	{ "start", step_wait_start },
 	{ "exec", ks_child_exec },

@@ -302,9 +302,13 @@ static int child_died(struct ks_launched *l, struct ks_err *err)
 	siginfo_t si = { 0 };
 
 	/* Left to be reaped: ks_launch_abort() does. */
-	if (l->pidfd >= 0 &&
-	    waitid(P_PIDFD, (id_t)l->pidfd, &si, WEXITED | WNOWAIT | __WALL) == 0 &&
-	    si.si_code != CLD_EXITED && si.si_status == SIGSYS)
+	if (l->pidfd >= 0)
+		(void)waitid(P_PIDFD, (id_t)l->pidfd, &si, WEXITED | WNOWAIT | __WALL);
+	if (si.si_code == CLD_EXITED)
+		return ks_err_kind(err, KS_ERR_INTERNAL,
+				   "the process ended before it started (exit status %d)",
+				   si.si_status);
+	if (si.si_status == SIGSYS)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "the process was killed by its seccomp filter before it could "
 				   "start: the profile forbids what is needed to get there");
@@ -349,6 +353,19 @@ static int run_hooks(struct ks_launched *l, const struct ks_msg *m, ks_launch_ho
 	return r;
 }
 
+/* The child waits for the word; it is told what went wrong by its end. */
+static int pass_listener(int sock, const struct ks_listener *l, pid_t pid, int fd,
+			 struct ks_err *err)
+{
+	int r = ks_listener_send(l, pid, fd, err);
+
+	if (r == 0)
+		r = ks_channel_send(sock, KS_MSG_HEARD, NULL, 0, -1, err);
+	return r == KS_CHANNEL_CLOSED ?
+		       ks_err_kind(err, KS_ERR_INTERNAL, "the process ended before it started") :
+		       r;
+}
+
 int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until, ks_launch_hooks_fn *on_hooks,
 		   void *data, struct ks_err *err)
 {
@@ -369,7 +386,7 @@ int ks_launch_wait(struct ks_launched *l, enum ks_launch_msg until, ks_launch_ho
 			continue;
 		}
 		if (m.type == KS_MSG_LISTENER && l->listener.container)
-			r = ks_listener_send(&l->listener, l->pid, fd, err);
+			r = pass_listener(l->sock, &l->listener, l->pid, fd, err);
 		else
 			r = run_hooks(l, &m, on_hooks, data, err);
 		if (r < 0)
@@ -392,7 +409,7 @@ int ks_launch_wait_exec(int sock, const struct ks_listener *l, pid_t pid, struct
 	int r = ks_channel_recv(sock, &m, &fd, err);
 
 	if (r == 0 && m.type == KS_MSG_LISTENER && fd >= 0) {
-		r = ks_listener_send(l, pid, fd, err);
+		r = pass_listener(sock, l, pid, fd, err);
 		if (r == 0)
 			r = ks_channel_recv(sock, &m, NULL, err);
 	}

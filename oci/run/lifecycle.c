@@ -131,6 +131,15 @@ static int wait_end(int pidfd, const struct ks_opened *o, struct ks_err *err)
 	return 0;
 }
 
+/*
+ * A create that was killed can leave a first process that is not on record: it ends with its
+ * channel, but not while the kernel holds it in a call.
+ */
+static bool first_ends_all(const struct ks_container *c)
+{
+	return c->own_pidns && c->pid.set;
+}
+
 /* SIGKILL, then wait: storage must not be taken away from under a living process. */
 static int stop(struct ks_opened *o, const struct ks_cgroup *cg, struct ks_err *err)
 {
@@ -140,10 +149,11 @@ static int stop(struct ks_opened *o, const struct ks_cgroup *cg, struct ks_err *
 	if (ks_opened_init(o, &pidfd, NULL) == 0)
 		ks_sys_pidfd_send_signal(pidfd, SIGKILL);
 	/*
-	 * With a pid namespace of its own all processes end with the first one. Who else is in the
-	 * cgroup then is somebody else's, as after a create that only read the cgroup's name.
+	 * With a pid namespace of its own all processes end with the first one, when that is known.
+	 * Who else is in the cgroup then is somebody else's, as after a create that only read the
+	 * cgroup's name.
 	 */
-	if (o->c.cgroup_made && !o->c.own_pidns)
+	if (o->c.cgroup_made && !first_ends_all(&o->c))
 		r = ks_cgroup_kill(cg, err);
 	else
 		ks_cgroup_thaw(cg); /* a process in a frozen v1 cgroup does not die */
@@ -161,7 +171,7 @@ static int destroy_cgroup(const struct ks_container *c, const struct ks_cgroup *
 		ks_scope_stop(&a, c->cgroup_path);
 	if (r < 0 && !c->cgroup_made)
 		return 0;
-	return r == -EBUSY && c->own_pidns && ks_cgroup_populated(cg) ? 0 : r;
+	return r == -EBUSY && first_ends_all(c) && ks_cgroup_populated(cg) ? 0 : r;
 }
 
 static void warn_of(const struct ks_warnings *warn, const char *what, const struct ks_err *why)

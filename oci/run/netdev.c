@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <kshim/fd.h>
@@ -73,6 +74,20 @@ static int end_of_dump(const struct nlmsghdr *h, bool interrupted)
 	return error < 0 ? error : interrupted ? -EAGAIN : 0;
 }
 
+static int error_of(const struct nlmsghdr *h)
+{
+	const struct nlmsgerr *e = NLMSG_DATA(h);
+
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*e)))
+		return -EPROTO;
+	return e->error > 0 ? -EPROTO : e->error;
+}
+
+static size_t body_size(const struct nlmsghdr *h)
+{
+	return h->nlmsg_type == RTM_NEWADDR ? sizeof(struct ifaddrmsg) : sizeof(struct ifinfomsg);
+}
+
 typedef int message_fn(void *data, const struct nlmsghdr *h);
 
 /* Sends and reads to the end of the answer; 0, what @fn gave when not 0, or -errno of the kernel.
@@ -86,21 +101,34 @@ static int talk(int sock, const struct request *q, message_fn *fn, void *data)
 	if (send(sock, q, q->h.nlmsg_len, 0) < 0)
 		return -errno;
 	for (;;) {
-		ssize_t n = recv(sock, buf, sizeof(buf), 0);
+		struct sockaddr_nl from = { 0 };
+		socklen_t from_len = sizeof(from);
+		ssize_t n = recvfrom(sock, buf, sizeof(buf), MSG_TRUNC, (struct sockaddr *)&from,
+				     &from_len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
+			return n < 0 ? (errno == EAGAIN ? -ETIMEDOUT : -errno) : -EIO;
+		/* Who owns the network namespace may send to this socket; only the kernel counts.
+		 */
+		if (from.nl_pid != 0)
+			continue;
+		if (n > (ssize_t)sizeof(buf))
+			return -EMSGSIZE;
 		int left = (int)n; /* signed: the macros take off more than an unaligned end has */
 
 		for (const struct nlmsghdr *h = (const void *)buf; NLMSG_OK(h, left);
 		     h = NLMSG_NEXT(h, left)) {
+			if (h->nlmsg_seq != q->h.nlmsg_seq)
+				continue;
 			interrupted |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 			if (h->nlmsg_type == NLMSG_DONE)
 				return end_of_dump(h, interrupted);
 			if (h->nlmsg_type == NLMSG_ERROR)
-				return ((const struct nlmsgerr *)NLMSG_DATA(h))->error;
+				return error_of(h);
+			if (h->nlmsg_len < NLMSG_LENGTH(body_size(h)))
+				return -EPROTO;
 			int r = fn ? fn(data, h) : 0;
 
 			/* A single answer without an acknowledgement behind it. */
@@ -111,7 +139,7 @@ static int talk(int sock, const struct request *q, message_fn *fn, void *data)
 }
 
 struct wanted {
-	const char *name;
+	const char *name; /* NULL: whatever the kernel found */
 	int index;
 };
 
@@ -125,21 +153,39 @@ static int take_index(void *data, const struct nlmsghdr *h)
 	if (h->nlmsg_type != RTM_NEWLINK)
 		return 0;
 	for (const struct rtattr *t = IFLA_RTA(m); RTA_OK(t, left); t = RTA_NEXT(t, left))
-		if (t->rta_type == IFLA_IFNAME && !strncmp(RTA_DATA(t), w->name, RTA_PAYLOAD(t)))
+		if (t->rta_type == IFLA_IFNAME &&
+		    (!w->name || !strncmp(RTA_DATA(t), w->name, RTA_PAYLOAD(t))))
 			w->index = m->ifi_index;
 	return 0;
 }
 
-static int find_link(int sock, const char *name, int *ret)
+static int ask(int sock, const char *name, struct wanted *w)
 {
 	struct request q = request(RTM_GETLINK, 0, sizeof(q.link));
-	struct wanted w = { .name = name };
 
 	put_attr(&q, IFLA_IFNAME, name, strlen(name) + 1);
-	int r = talk(sock, &q, take_index, &w);
+	int r = talk(sock, &q, take_index, w);
+
+	return r == 0 && !w->index ? -ENODEV : r;
+}
+
+static int find_link(int sock, const char *name, int *ret)
+{
+	struct wanted w = { .name = name };
+	int r = ask(sock, name, &w);
 
 	*ret = w.index;
-	return r == 0 && !w.index ? -ENODEV : r;
+	return r;
+}
+
+/* Also by an alternative name, which is taken as well. */
+static int find_any_link(int sock, const char *name, int *ret)
+{
+	struct wanted w = { .name = NULL };
+	int r = ask(sock, name, &w);
+
+	*ret = w.index;
+	return r;
 }
 
 struct links {
@@ -285,9 +331,12 @@ static int set_up(int sock, int index)
 
 static int open_socket(struct ks_err *err)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	const struct timeval patience = { .tv_sec = 10 };
+	ks_auto_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
-	return fd < 0 ? ks_err_set(err, -errno, "make a netlink socket") : fd;
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+		return ks_err_set(err, -errno, "make a netlink socket");
+	return KS_TAKE_FD(fd);
 }
 
 /* A socket belongs to the namespace that its maker was in. */
@@ -313,21 +362,34 @@ struct mover {
 	struct addresses addresses;
 };
 
-static int move(struct mover *m, const struct ks_spec_net_device *d, struct ks_err *err)
+/* All that can be known before anything moves. */
+static int check(struct mover *m, const struct ks_spec_net_device *d, int *ret, struct ks_err *err)
 {
 	const char *name = ks_str_empty(d->name) ? d->host_name : d->name;
-	bool pattern = strstr(name, "%d");
-	int index, moved;
-	int r = find_link(m->host, d->host_name, &index);
+	int taken;
+	int r = find_link(m->host, d->host_name, ret);
 
 	if (r < 0)
 		return ks_err_set(err, r, "look for the network device %s", d->host_name);
-	r = list_addresses(m->host, index, &m->addresses);
+	r = list_addresses(m->host, *ret, &m->addresses);
 	if (r < 0)
 		return ks_err_set(err, r, "read the addresses of network device %s", d->host_name);
-	if (!pattern && find_link(m->container, name, &moved) == 0)
+	r = strchr(name, '%') ? -ENODEV : find_any_link(m->container, name, &taken);
+	if (r == 0)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "the container has a network device %s already", name);
+	return r == -ENODEV ? 0 : ks_err_set(err, r, "look at the container's network devices");
+}
+
+static int move(struct mover *m, const struct ks_spec_net_device *d, struct ks_err *err)
+{
+	const char *name = ks_str_empty(d->name) ? d->host_name : d->name;
+	bool pattern = strchr(name, '%');
+	int index, moved;
+	int r = check(m, d, &index, err);
+
+	if (r < 0)
+		return r;
 	r = pattern ? list_links(m->container, &m->before) : 0;
 	if (r == 0)
 		r = send_link(m->host, index, name, m->ns);
@@ -362,6 +424,8 @@ int ks_netdev_move(struct ks_arena *a, const struct ks_list *devices, int ns, st
 	m->host = host;
 	m->container = container;
 	m->ns = ns;
+	for (size_t i = 0; i < devices->n && r == 0; i++)
+		r = check(m, &v[i], &(int){ 0 }, err);
 	for (size_t i = 0; i < devices->n && r == 0; i++)
 		r = move(m, &v[i], err);
 	return r < 0 ? ks_err_prefix(err, r, "linux.netDevices") : 0;

@@ -172,6 +172,7 @@ enum ks_launch_msg {
 	KS_MSG_START,	  /* parent or `start`: exec */
 	KS_MSG_PIDFD,	  /* intermediate: fd: pidfd of the child */
 	KS_MSG_LISTENER,  /* child: fd: listener of the seccomp filter, which is loaded */
+	KS_MSG_HEARD,	  /* parent: it was passed on */
 };
 
 /* plan.c, plan-mounts.c, plan-process.c: parent only. */

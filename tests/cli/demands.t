@@ -167,6 +167,10 @@ with '.linux.devices = [{path: "/devnode", type: "c", major: 1, minor: 3}]' 'sta
 is "$rc:$out" "0:600 0" "the same is taken as it is"
 with '.linux.devices = [{path: "/devnode", type: "c", major: 1, minor: 3, fileMode: 432, uid: 5}]' 'stat -c "%a %u" /devnode'
 is "$rc:$out" "0:660 5" "with the mode and the owner that are asked for"
+mkdir -p "$T/lent"
+mknod -m 600 "$T/lent/node" c 1 3
+with ".mounts += [{destination: \"/mnt\", type: \"bind\", source: \"$T/lent\", options: [\"bind\"]}] | .linux.devices = [{path: \"/mnt/node\", type: \"c\", major: 1, minor: 3, fileMode: 438, uid: 5}]" true
+is "$rc:$(stat -c '%a %u' "$T/lent/node")" "0:600 0" "but not in a directory that the host lends"
 userns='.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
 with "$userns"' | .linux.devices = [{path: "/dev/null", type: "c", major: 1, minor: 3, fileMode: 384, uid: 3}]' 'stat -c "%t:%T" /dev/null'
 like "$rc:$out:$err" '0:1:3:*warning: device /dev/null is the host*mode and owner are not changed*' "in a user namespace the host's node is bound, and its mode a warning"

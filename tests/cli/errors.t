@@ -140,7 +140,7 @@ if [ ! -d /run/systemd/system ]; then
 fi
 try "$K" --systemd-cgroup --cgroup-manager=cgroupfs run -b "$B" "$TAG-x"
 is "$rc" 2 "two cgroup drivers"
-for p in /a/b a:b a.slice:b a:b:c:d /x.slice:b:c x:b:c -x.slice:b:c x--y.slice:b:c x-.slice:b:c .slice:b:c 'a.slice:b/c:d' 'a.slice:b:' "a.slice:b:$(printf '%0260d' 1)" ../x.slice:b:c; do
+for p in a.slice:-Hroot@x:b a.slice:--help:b a.slice::-b /a/b a:b a.slice:b a:b:c:d /x.slice:b:c x:b:c -x.slice:b:c x--y.slice:b:c x-.slice:b:c .slice:b:c 'a.slice:b/c:d' 'a.slice:b:' "a.slice:b:$(printf '%0260d' 1)" ../x.slice:b:c; do
 	jq --arg p "$p" '.linux.cgroupsPath = $p' "$T/good.json" >"$B/config.json"
 	try "$K" --systemd-cgroup run -b "$B" "$TAG-x"
 	like "$rc:$err" "1:*cgroupsPath*" "the systemd driver refuses cgroupsPath ${p:0:20}"

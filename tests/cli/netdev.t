@@ -72,6 +72,18 @@ with "$join"' | .linux.netDevices = {d4: {name: "many"}}' true
 like "$rc:$err" '1:*addresses of network device d4*' "more addresses than are kept"
 is "$(ip -o link show d4 | wc -l)" 1 "is an error, and nothing has moved"
 ip addr flush dev d4
+ip link add huge type veth peer name phuge
+for n in $(seq 400); do echo "link property add dev huge altname an-alternative-name-that-is-long-enough-to-fill-a-message-$(printf %040d "$n")"; done | ip -batch - 2>/dev/null
+try timeout 30 ip -o link show dev huge
+config_huge='.linux.netDevices = {huge: {}}'
+jq ".process.args = [\"true\"] | $config_huge" "$T/base.json" >"$B/config.json"
+try timeout 30 "$K" run -b "$B" "$TAG-huge"
+like "$rc" '[01]' "a device whose description is longer than a message does not hang it"
+make_pair d8
+ip link property add dev d8 altname taken8 2>/dev/null
+make_pair d9
+with "$join"' | .linux.netDevices = {d9: {name: "first"}, nosuch: {}}' true
+is "$rc:$(ip -o link show d9 | wc -l)" 1:1 "one that is not there keeps the others here"
 with "$join"' | .linux.netDevices = {d4: {name: "other"}}' 'ls /sys/class/net | tr "\n" " "'
 like "$rc:$out" '0:*other*' "the old name may be taken there"
 

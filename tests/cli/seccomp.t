@@ -136,6 +136,91 @@ wait_for 5 eval '[ "$("$K" state "$TAG-s" | jq -r .status)" = stopped ]'
 ok $? "ends the container: its calls would fail for no reason that it can know"
 "$K" delete "$TAG-s"
 
+# ---- those who listen and do no good --------------------------------------------------------------
+# mute: takes descriptors and never answers; deaf: never accepts; rude: closes after one byte.
+cat >"$T/bad.py" <<'P3'
+import os, socket, sys, threading
+path, how = sys.argv[1:3]
+srv = socket.socket(socket.AF_UNIX)
+srv.bind(path + ".new")
+srv.listen(0 if how == "deaf" else 8)
+full = []
+while how == "deaf":
+    c = socket.socket(socket.AF_UNIX)
+    c.setblocking(False)
+    try:
+        c.connect(path + ".new")
+    except BlockingIOError:
+        break
+    full.append(c)
+os.rename(path + ".new", path)
+keep = []
+while how != "deaf":
+    conn, _ = srv.accept()
+    if how == "rude":
+        conn.recv(1)
+        conn.close()
+    else:
+        keep.append((conn, conn.recvmsg(1 << 20, socket.CMSG_LEN(64))))
+threading.Event().wait()
+P3
+bad_agent() { # HOW
+	stop_agent
+	python3 "$T/bad.py" "$S" "$1" &
+	agent=$!
+	wait_for 10 test -S "$S"
+}
+procs() { cat /sys/fs/cgroup/{,pids/}"kshim-$1"/cgroup.procs 2>/dev/null | sort -u; }
+for call in setgroups sendmsg; do
+	for who in "kshim" "kshim and its listener" "the listener"; do
+		bad_agent mute
+		config ".process.noNewPrivileges = false | .linux.seccomp.syscalls[0].names = [\"$call\"]" 'sleep 1000'
+		"$K" create -b "$B" "$TAG-m" </dev/null >/dev/null 2>&1 &
+		maker=$!
+		wait_for 5 eval '[ -n "$(procs "$TAG-m")" ]'
+		sleep 0.3
+		inside=$(procs "$TAG-m")
+		case $who in
+		kshim) kill -KILL "$maker" ;;
+		kshim*) kill -KILL "$maker" "$agent" ;;
+		*) kill -KILL "$agent" ;;
+		esac
+		try timeout 20 "$K" delete --force "$TAG-m"
+		is "$rc:$err:$(procs "$TAG-m")" 0:: "$call waits for an answer, $who killed: delete ends all of it"
+		alive=
+		for pid in $inside; do wait_for 2 eval '! grep -q . "/proc/$pid/cmdline" 2>/dev/null' || alive="$alive $pid"; done
+		is "$alive" "" "its process too"
+		kill -KILL "$maker" 2>/dev/null
+		wait "$maker" 2>/dev/null
+	done
+done
+for nnp in true false; do
+	bad_agent rude
+	config ".process.noNewPrivileges = $nnp" 'sleep 1000'
+	jq '.annotations = {a: ("x" * 3000000)}' "$B/config.json" >"$B/config.new" && mv "$B/config.new" "$B/config.json"
+	try timeout 30 "$K" run -d -b "$B" "$TAG-z"
+	like "$rc:$err" '1:*send the descriptor to seccomp listener socket*' "a listener that closes in the middle, noNewPrivileges $nnp"
+	try "$K" state "$TAG-z"
+	is "$rc" 1 "leaves no container"
+done
+bad_agent deaf
+config '.process.noNewPrivileges = true' 'touch /ran; sleep 1000'
+"$K" create -b "$B" "$TAG-d"
+"$K" start "$TAG-d" 2>/dev/null &
+starter=$!
+sleep 0.5
+pid=$("$K" state "$TAG-d" | jq .pid)
+kill -KILL "$starter"
+wait "$starter" 2>/dev/null
+wait_for 5 eval '[ "$("$K" state "$TAG-d" | jq -r .status)" = stopped ]'
+is "$?:$(ls "$B/rootfs/ran" 2>/dev/null)" 0: "start killed while nobody accepts: the program never ran"
+"$K" delete --force "$TAG-d"
+"$K" create -b "$B" "$TAG-d"
+try timeout 30 "$K" start "$TAG-d"
+like "$rc:$err" '1:*connect to seccomp listener socket*timed out*' "a start waits for a listener for so long only"
+"$K" delete --force "$TAG-d"
+stop_agent
+
 # ---- what cannot be meant ----------------------------------------------------------------------
 refuses() { # JQ-FILTER GLOB NAME
 	config "$1" true
@@ -148,6 +233,11 @@ refuses 'del(.linux.seccomp.listenerPath) | .linux.seccomp.syscalls[0].action = 
 refuses '.linux.seccomp.flags = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] | .linux.seccomp.syscalls[0].action = "SCMP_ACT_LOG"' '*WAIT_KILLABLE_RECV*' "a flag for listeners without one"
 start_agent 1
 refuses '.process.scheduler = {policy: "SCHED_FIFO", priority: 1} | .linux.resources.cpu.cpus = "0"' '*process.scheduler*' "a real-time policy, under which the start would wait for itself, or that the host refuses"
+if chrt -f 1 true 2>/dev/null; then
+	config '.process.noNewPrivileges = true' true
+	try timeout 20 chrt -f 1 "$K" --cgroup-manager=disabled run -b "$B" "$TAG-e"
+	like "$rc:$err" '1:*real-time policy*not supported*' "nor by the caller's policy"
+fi
 config '.process.scheduler = {policy: "SCHED_BATCH"} | .linux.resources.cpu.cpus = "0"' "$script"
 try timeout 20 "$K" run -b "$B" "$TAG-b"
 is "$rc:$out" "0:No medium found" "another policy, on one CPU"
