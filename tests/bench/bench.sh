@@ -99,3 +99,5 @@ if command -v time >/dev/null && [ -x /usr/bin/time ]; then
 	printf 'peak memory of run: kshim %s KiB, crun %s KiB, runc %s KiB\n' \
 		"$(rss "$K" "$T/rk")" "$(rss crun "$T/rc")" "$(rss runc "$T/rr")"
 fi
+# What the peers leave of theirs.
+find /sys/fs/cgroup -maxdepth 3 -depth -type d -name "$TAG-*" -exec rmdir {} + 2>/dev/null || :

@@ -142,6 +142,37 @@ try as_user "$W/kshim" run --rootfs "$B/rootfs" --pod ns/p-0 --empty-dir e:/e "$
 like "$rc:$err" '1:*for root alone*' "volumes are root's"
 is "$(left "$W/run/kshim")" 0 "and nothing is left of all that"
 
+# ---- a cgroup that was delegated --------------------------------------------------------------------------
+cat >"$T/delegated" <<'D'
+set -u
+D=/sys/fs/cgroup/$TAG-user
+mkdir "$D" "$D/caller" || exit 1
+chown 12345:12345 "$D" "$D"/{cgroup.procs,cgroup.subtree_control,cgroup.threads} "$D/caller" "$D/caller/cgroup.procs"
+echo $$ >"$D/caller/cgroup.procs"
+U="setpriv --reuid 12345 --regid 12345 --clear-groups --inh-caps=-all env -u KSHIM_ROOT HOME=$W XDG_RUNTIME_DIR=$W/run $W/kshim"
+$U run -d -b "$W/b" d1 </dev/null >/dev/null
+pid=$($U state d1 | jq .pid)
+echo "in $(grep ^0:: /proc/$pid/cgroup | sed "s/$TAG//")"
+$U exec d1 sh -c 'grep ^0:: /proc/self/cgroup' | sed 's/^/exec /'
+$U pause d1 && echo "status $($U state d1 | jq -r .status)"
+$U resume d1
+$U exec -d d1 sleep 1000
+echo "processes $($U ps -f json d1 | jq length)"
+$U kill --all d1 KILL
+for i in $(seq 100); do [ "$($U state d1 | jq -r .status)" = stopped ] && break; sleep 0.05; done
+$U delete d1 && [ ! -d "$D/c" ] && echo gone
+echo $$ >/sys/fs/cgroup/cgroup.procs
+rmdir "$D/caller" "$D"
+D
+jq '.process.args = ["sleep", "1000"] | .linux.cgroupsPath = "/'"$TAG"'-user/c" | .linux.resources = {devices: [{allow: false, access: "rwm"}]}' "$T/base.json" >"$B/config.json"
+export TAG W
+v2_view bash "$T/delegated" >"$T/delegated.out" 2>&1
+if [ $? = 77 ]; then
+	skip "a delegated cgroup" "there is no cgroup2 here"
+else
+	is "$(tr '\n' , <"$T/delegated.out")" "in 0::/-user/c,exec 0::/,status paused,processes 2,gone," "a delegated cgroup: made, joined, frozen, listed, killed, removed"
+fi
+
 # ---- root of a user namespace, as under podman ----------------------------------------------------------
 inner() { # runs kshim as root of a new user namespace, whose root is 12345 outside
 	(cd "$W" && as_user unshare -U --map-root-user -m "$W/kshim" --root "$W/inner" "$@")

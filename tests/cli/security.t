@@ -11,6 +11,14 @@ B=$T/b
 canary=$T/canary
 mkdir "$canary" && echo safe >"$canary/file"
 mode() { stat -c '%a %u' "$1"; }
+# That an attack is one: it works on a peer that is known to be weak. A distribution mends its old versions.
+peer_weak() { # CVE PEER RESULT, which is empty when it did not work
+	if [ -n "$3" ]; then
+		ok 0 "the attack works on this $2 ($1)"
+	else
+		skip "the attack works on this $2 ($1)" "$($2 --version | head -1) does not fall to it"
+	fi
+}
 
 # CVE-2019-5736: the runtime's binary is written through /proc/PID/exe.
 cp "$K" "$T/kshim-copy"
@@ -67,6 +75,12 @@ bundle "$B" "del(.mounts[] | select(.destination | startswith(\"/dev\"))) | .roo
 rm -r "$B/rootfs/dev" && ln -s "$canary" "$B/rootfs/dev"
 try "$K" run -b "$B" "$TAG-1"
 is "$(ls "$canary")" file "an image whose /dev is a link gets its devices inside itself"
+for peer in runc crun; do
+	command -v "$peer" >/dev/null || continue
+	peer_view "$peer" run -b "$B" "$TAG-p" >/dev/null 2>&1
+	peer_weak 2026-41579 "$peer" "$(find "$canary" -mindepth 1 ! -name file)"
+	find "$canary" -mindepth 1 ! -name file -delete
+done
 rm -rf "${B:?}/rootfs"
 bundle "$B" '.mounts += [{destination: "/link/sub", type: "tmpfs", source: "tmpfs"}, {destination: "/up/x", type: "tmpfs", source: "tmpfs"}] | .root.readonly = false | .process.args = ["true"]'
 mkdir "$B/rootfs$canary" -p
@@ -103,6 +117,14 @@ for fd in 3 4 5 6 7 8 9 10 11 12; do
 done
 [ "$rc" -ne 0 ]
 ok $? "cwd /proc/self/fd/N leads nowhere (2024-21626)"
+# That the attack is one: the old runc falls to it.
+escaped=
+for fd in 3 4 5 6 7 8 9 10 11 12; do
+	bundle "$B" ".process.cwd = \"/proc/self/fd/$fd\" | .process.args = [\"cat\", \"../../../../../../../../..$canary/file\"]"
+	try runc run -b "$B" "$TAG-p"
+	[ "$rc:$out" != 0:safe ] || escaped=$fd
+done
+peer_weak 2024-21626 runc "$escaped"
 bundle "$B" '.process.args = ["sleep", "100"]'
 "$K" run -d -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
 for fd in 3 4 5 6 7 8 9 10 11 12; do
@@ -118,6 +140,18 @@ bundle "$B" "del(.mounts[] | select(.destination == \"/dev\")) | .process.termin
 ln -s "$canary/file" "$B/rootfs/dev/null"
 try "$K" run -b "$B" "$TAG-1"
 is "$(cat "$canary/file")" safe "is not what masked paths are bound to (2025-31133)"
+rm -rf "${B:?}/rootfs"
+# A masked file is bound to whatever the image calls /dev/null: here a file of procfs that can be written.
+bundle "$B" 'del(.mounts[] | select(.destination | startswith("/dev"))) | .root.readonly = false | .process.args = ["awk", "$5 == \"/proc/timer_list\" { print $4 }", "/proc/self/mountinfo"]'
+rm -f "$B/rootfs/dev/null"
+ln -s /proc/sys/kernel/core_pattern "$B/rootfs/dev/null"
+try "$K" run -b "$B" "$TAG-1"
+[[ $out != *core_pattern* ]]
+ok $? "a link to procfs is not either (2025-31133)"
+rm -f "$B/rootfs/dev/null"
+ln -s /proc/sys/kernel/core_pattern "$B/rootfs/dev/null"
+try runc run -b "$B" "$TAG-p"
+peer_weak 2025-31133 runc "$(grep core_pattern <<<"$out")"
 rm -rf "${B:?}/rootfs"
 bundle "$B" '.root.readonly = false | .linux.maskedPaths += ["/masked"] | .process.args = ["sh", "-c", "cat /masked/x /masked; echo x >/masked; ls -A / | grep -c canary"]'
 ln -s "$canary/file" "$B/rootfs/masked"
