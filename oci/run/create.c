@@ -361,7 +361,7 @@ static void undo(struct making *m)
 		r = ks_cgroup_kill(&m->cgroup, &why);
 		if (r == 0)
 			r = ks_cgroup_destroy(&m->cgroup, 2000, &why);
-		if (m->out->container.systemd)
+		if (r == 0 && m->out->container.systemd)
 			ks_scope_stop(m->arena, m->cgroup.path);
 	}
 	if (r == 0 && m->storage_up)
