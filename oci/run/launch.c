@@ -151,6 +151,9 @@ static int clone_in_pidns(struct ks_plan *p, struct ks_launched *l, struct ks_er
 	l->pid = clone_child(p, 0, &l->pidfd);
 	int saved = errno;
 
+	/* The kernel has written a number and taken the descriptor back. */
+	if (l->pid < 0)
+		l->pidfd = -EBADF;
 	/* A user's kshim cannot return (EPERM), and makes no other child after this one. */
 	if (l->pid != 0 && target >= 0 && setns(own, CLONE_NEWPID) < 0 &&
 	    (errno != EPERM || ks_userns_is_initial()))
