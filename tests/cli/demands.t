@@ -114,7 +114,11 @@ umount "$T/tree/below"
 refuses ".mounts += [{destination: \"/mnt\", type: \"bind\", source: \"$T/tree\", options: [\"rbind\", \"ridmap\"]}]" '*mount on /mnt*' "ridmap without any mapping is an error"
 with ".linux.namespaces += [{type: \"user\"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings
 	| .mounts += [{destination: \"/mnt\", type: \"bind\", source: \"$T/tree\", options: [\"bind\", \"idmap\"]}]" 'stat -c %u /mnt/here'
-is "$rc:$out" 0:0 "idmap without mappings takes those of the user namespace"
+if [[ $err == *"Invalid argument"* ]]; then
+	skip "idmap without mappings takes those of the user namespace" "the test's directory is on a file system without idmapped mounts"
+else
+	is "$rc:$out" 0:0 "idmap without mappings takes those of the user namespace"
+fi
 
 # ---- config.md: the process --------------------------------------------------------------------------
 runs '.process.consoleSize = {height: 70000, width: 1}' "a consoleSize without a terminal is ignored"
@@ -273,7 +277,7 @@ is "$(nsenter -t "$pid" -u hostname):$(nsenter -t "$pid" -n cat /proc/sys/net/ip
 	"made:1::1:77" "at create everything but the program is there"
 is "$("$K" state "$TAG-p" | jq -r .status):$(cat "/proc/$pid/comm")" "created:kshim" "and the program does not run"
 "$K" delete "$TAG-p"
-config '.linux.cgroupsPath = "/'"$TAG"'-deep/below"' 'cat /proc/self/cgroup | grep -c "/'"$TAG"'-deep/below$"'
+config 'del(.linux.namespaces[] | select(.type == "cgroup")) | .linux.cgroupsPath = "/'"$TAG"'-deep/below"' 'cat /proc/self/cgroup | grep -c "/'"$TAG"'-deep/below$"'
 try "$K" run -b "$B" "$TAG-d"
 [ "$rc" = 0 ] && [ "$out" -ge 1 ]
 ok $? "the same place below each cgroup mount for an absolute cgroupsPath"
