@@ -206,6 +206,33 @@ struct step {
 	ks_child_step *fn;
 };
 
+/* Of both, up to the point where only exec is missing. */
+static const struct step prepare_steps[] = {
+	{ "limits", ks_child_rlimits },
+	{ "scheduling", ks_child_tune },
+	{ "working directory", ks_child_cwd },
+	{ "descriptors", step_close_others },
+	{ "seccomp", ks_child_seccomp_early },
+	{ "user and capabilities", ks_child_identity },
+	{ "command", ks_child_find_command },
+	{ "ready", step_ready },
+	{ NULL, NULL },
+};
+
+static int run_steps(struct ks_child *c, const struct step *s)
+{
+	int r = 0;
+
+	for (; s->fn && r >= 0; s++)
+		r = s->fn(c);
+	return r;
+}
+
+static int step_prepare(struct ks_child *c)
+{
+	return run_steps(c, prepare_steps);
+}
+
 static const struct step init_steps[] = {
 	{ "join cgroup", step_join_cgroup },
 	{ "map ids", step_wait_go },
@@ -226,14 +253,7 @@ static const struct step init_steps[] = {
 	{ "console", ks_child_console },
 	{ "make the working directory", ks_child_make_cwd },
 	{ "read-only root", ks_child_root_readonly },
-	{ "limits", ks_child_rlimits },
-	{ "scheduling", ks_child_tune },
-	{ "working directory", ks_child_cwd },
-	{ "descriptors", step_close_others },
-	{ "seccomp", ks_child_seccomp_early },
-	{ "user and capabilities", ks_child_identity },
-	{ "command", ks_child_find_command },
-	{ "ready", step_ready },
+	{ "prepare", step_prepare },
 	{ "start", step_wait_start },
 	{ "start hooks", step_start_hooks },
 	{ "exec", ks_child_exec },
@@ -249,14 +269,7 @@ static const struct step exec_steps[] = {
 	{ "join namespaces", step_join_namespaces },
 	{ "session", ks_child_session },
 	{ "console", ks_child_console },
-	{ "limits", ks_child_rlimits },
-	{ "scheduling", ks_child_tune },
-	{ "working directory", ks_child_cwd },
-	{ "descriptors", step_close_others },
-	{ "seccomp", ks_child_seccomp_early },
-	{ "user and capabilities", ks_child_identity },
-	{ "command", ks_child_find_command },
-	{ "ready", step_ready },
+	{ "prepare", step_prepare },
 	{ "start", step_wait_start },
 	{ "exec", ks_child_exec },
 	{ NULL, NULL },
@@ -294,10 +307,7 @@ void ks_child_run(struct ks_plan *p, int sock)
 	/* Mount points that are made must be passable for every user of the container. */
 	umask(0022);
 	reset_signals();
-	for (const struct step *s = p->rootfs_fd >= 0 ? init_steps : exec_steps; s->fn; s++) {
-		if (s->fn(&c) < 0)
-			break;
-	}
+	(void)run_steps(&c, p->rootfs_fd >= 0 ? init_steps : exec_steps);
 	/* exec returned or a step failed: tell whoever waits. */
 	int to = c.start_fd >= 0 ? c.start_fd : sock;
 

@@ -21,22 +21,29 @@ static int check_cgroup(const struct ks_opened *o, struct ks_err *err)
 	return 0;
 }
 
+/* Opened under its lock, alive, and with a cgroup; ks_opened_done() is due also after a failure. */
+static int open_living(int root_fd, const char *id, struct ks_opened *o, struct ks_cgroup *cg,
+		       struct ks_err *err)
+{
+	int r = ks_opened_open(root_fd, id, true, o, err);
+
+	if (r == 0)
+		r = check_alive(o, err);
+	if (r == 0)
+		r = check_cgroup(o, err);
+	return r < 0 ? r : ks_opened_cgroup(o, cg, err);
+}
+
 int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *err)
 {
 	struct ks_opened o;
 	struct ks_cgroup cg;
-	int r = ks_opened_open(root_fd, id, true, &o, err);
+	int r = open_living(root_fd, id, &o, &cg, err);
 
-	if (r == 0)
-		r = check_alive(&o, err);
-	if (r == 0)
-		r = check_cgroup(&o, err);
 	if (r == 0 && pause && o.status == KS_STATUS_PAUSED)
 		r = ks_err_kind(err, KS_ERR_STATE, "container already paused");
 	if (r == 0 && !pause && o.status != KS_STATUS_PAUSED)
 		r = ks_err_kind(err, KS_ERR_STATE, "container not paused");
-	if (r == 0)
-		r = ks_opened_cgroup(&o, &cg, err);
 	if (r == 0)
 		r = ks_cgroup_freeze(&cg, pause, err);
 	ks_opened_done(&o);
@@ -48,14 +55,8 @@ int ks_container_update(int root_fd, const char *id, const struct ks_spec_resour
 {
 	struct ks_opened o;
 	struct ks_cgroup cg;
-	int r = ks_opened_open(root_fd, id, true, &o, err);
+	int r = open_living(root_fd, id, &o, &cg, err);
 
-	if (r == 0)
-		r = check_alive(&o, err);
-	if (r == 0)
-		r = check_cgroup(&o, err);
-	if (r == 0)
-		r = ks_opened_cgroup(&o, &cg, err);
 	if (r == 0)
 		r = ks_cgroup_apply(&cg, res, true, err);
 	if (r == 0 && o.c.systemd)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A user namespace that only holds a mapping, for idmapped mounts: a process
- * is made in it, its maps are written, its namespace is opened, and it ends.
+ * Mappings of ids: as the text that the kernel takes, and as a user namespace
+ * that only holds one, for idmapped mounts: a process is made in it, its maps
+ * are written, its namespace is opened, and it ends.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -15,6 +16,24 @@
 #include <kshim/fd.h>
 
 #include "plan.h"
+
+int ks_plan_map(struct ks_arena *a, const struct ks_list *maps, const char **ret,
+		struct ks_err *err)
+{
+	const struct ks_spec_idmap *v = maps->v;
+	const char *text = "";
+
+	for (size_t i = 0; i < maps->n && text; i++)
+		text = ks_arena_printf(a, "%s%u %u %u\n", text, v[i].container_id, v[i].host_id,
+				       v[i].size);
+	if (!text)
+		return ks_err_oom(err);
+	/* The kernel takes one write of less than a page. */
+	if (strlen(text) >= 4095)
+		return ks_err_kind(err, KS_ERR_INVALID, "linux.uidMappings: too many mappings");
+	*ret = text;
+	return 0;
+}
 
 static int write_maps(struct ks_arena *a, pid_t pid, const struct ks_list *uids,
 		      const struct ks_list *gids, struct ks_err *err)

@@ -120,24 +120,6 @@ static int plan_namespaces(const struct ks_spec *s, struct ks_plan *p, struct ks
 	return 0;
 }
 
-int ks_plan_map(struct ks_arena *a, const struct ks_list *maps, const char **ret,
-		struct ks_err *err)
-{
-	const struct ks_spec_idmap *v = maps->v;
-	const char *text = "";
-
-	for (size_t i = 0; i < maps->n && text; i++)
-		text = ks_arena_printf(a, "%s%u %u %u\n", text, v[i].container_id, v[i].host_id,
-				       v[i].size);
-	if (!text)
-		return ks_err_oom(err);
-	/* The kernel takes one write of less than a page. */
-	if (strlen(text) >= 4095)
-		return ks_err_kind(err, KS_ERR_INVALID, "linux.uidMappings: too many mappings");
-	*ret = text;
-	return 0;
-}
-
 static int plan_time(struct ks_arena *a, const struct ks_spec *s, struct ks_plan *p,
 		     struct ks_err *err)
 {

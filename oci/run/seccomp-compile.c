@@ -2,7 +2,6 @@
 /* From a profile to the program, by libseccomp. */
 #include <seccomp.h>
 
-#include <ctype.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -51,18 +50,6 @@ static int to_scmp(struct ks_json_ctx *ctx, int action, const struct ks_opt_u64 
 		break;
 	}
 	return 0;
-}
-
-uint32_t ks_seccomp_arch(const char *name)
-{
-	const char *rest = ks_str_prefix(name, "SCMP_ARCH_");
-	char lower[32] = "";
-
-	for (size_t k = 0; rest && rest[k] && k + 1 < sizeof(lower); k++) {
-		lower[k] = (char)tolower((unsigned char)rest[k]);
-		lower[k + 1] = '\0';
-	}
-	return rest ? seccomp_arch_resolve_name(lower) : 0;
 }
 
 static int add_architectures(struct ks_json_ctx *ctx, scmp_filter_ctx scmp,

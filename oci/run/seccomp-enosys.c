@@ -12,6 +12,7 @@
  */
 #include <seccomp.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -27,6 +28,18 @@ struct known {
 	uint32_t token; /* SCMP_ARCH_*, which is the AUDIT_ARCH_* of the kernel, but for x32 */
 	uint32_t last;	/* the highest number that the profile names; 0: none */
 };
+
+uint32_t ks_seccomp_arch(const char *name)
+{
+	const char *rest = ks_str_prefix(name, "SCMP_ARCH_");
+	char lower[32] = "";
+
+	for (size_t k = 0; rest && rest[k] && k + 1 < sizeof(lower); k++) {
+		lower[k] = (char)tolower((unsigned char)rest[k]);
+		lower[k + 1] = '\0';
+	}
+	return rest ? seccomp_arch_resolve_name(lower) : 0;
+}
 
 /* Actions under which a call that nobody knows gets to the kernel, or to whoever traces. */
 static bool is_permissive(int action)
