@@ -50,6 +50,11 @@ static inline int ks_sys_fsopen(const char *type, unsigned int flags)
 	return (int)syscall(SYS_fsopen, type, flags);
 }
 
+static inline int ks_sys_fspick(int dirfd, const char *path, unsigned int flags)
+{
+	return (int)syscall(SYS_fspick, dirfd, path, flags);
+}
+
 static inline int ks_sys_fsconfig(int fd, unsigned int cmd, const char *key, const void *value,
 				  int aux)
 {

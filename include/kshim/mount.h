@@ -69,6 +69,13 @@ int ks_mount_new(const char *type, const char *source, const char *data, uint64_
 int ks_mount_new_list(const char *type, const char *source, const struct ks_strv *options,
 		      uint64_t attr, int *ret_fd, struct ks_err *err);
 
+/**
+ * ks_mount_reconfigure() - other options for the file system behind a mount, whoever else has it
+ *
+ * Context: parent or child. Return: 0 or -errno.
+ */
+int ks_mount_reconfigure(int mount_fd, const struct ks_strv *options, struct ks_err *err);
+
 /** ks_mount_set() - change attributes of the mount behind @fd; 0 or -errno; mount_setattr(2) */
 int ks_mount_set(int fd, uint64_t set, uint64_t clr, bool recursive, struct ks_err *err);
 

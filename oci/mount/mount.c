@@ -123,6 +123,19 @@ int ks_mount_new_list(const char *type, const char *source, const struct ks_strv
 	return r < 0 ? r : finish_fs(fs_fd, type, attr, ret_fd, err);
 }
 
+int ks_mount_reconfigure(int mount_fd, const struct ks_strv *options, struct ks_err *err)
+{
+	static const char what[] = "the file system";
+	ks_auto_fd int fs_fd = ks_sys_fspick(mount_fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	int r = fs_fd < 0 ? ks_err_set(err, -errno, "pick the file system of a mount") : 0;
+
+	for (size_t i = 0; r == 0 && i < options->n; i++)
+		r = set_option(fs_fd, what, options->v[i], strlen(options->v[i]), err);
+	if (r == 0 && ks_sys_fsconfig(fs_fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		return fail_config(fs_fd, what, "remount", err);
+	return r;
+}
+
 static int setattr(int fd, struct mount_attr *attr, bool recursive)
 {
 	unsigned int flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0U);

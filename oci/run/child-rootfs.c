@@ -162,15 +162,17 @@ static int mount_new(struct ks_child *c, struct ks_plan_mount *m)
 	return r;
 }
 
-/* The mount that stands at the target; its file system stays as it is. */
+/* The mount that stands at the target; its file system where it is the container's own. */
 static int remount(struct ks_child *c, struct ks_plan_mount *m)
 {
 	ks_auto_fd int fd = ks_path_open(c->p->rootfs_fd, m->target, O_PATH);
 
 	if (fd < 0)
 		return ks_err_set(&c->err, fd, "open %s", m->target);
-	int r = set_opts(c, fd, &m->opts, 0);
+	int r = m->opts.fs.n ? ks_mount_reconfigure(fd, &m->opts.fs, &c->err) : 0;
 
+	if (r == 0)
+		r = set_opts(c, fd, &m->opts, 0);
 	if (r == 0 && m->opts.propagation)
 		r = ks_mount_propagate(fd, m->opts.propagation, m->opts.propagation_rec, &c->err);
 	return r;

@@ -103,6 +103,35 @@ static int plan_mapping(struct ks_arena *a, const struct ks_spec *s, const struc
 			     own ? &sm->gid_mappings : &s->lnx.gid_mappings, &m->idmap_fd, err);
 }
 
+/* Flags of the superblock are options of the file system to fsconfig(2). */
+static int add_super(struct ks_arena *a, struct ks_plan_mount *m)
+{
+	for (size_t i = 0; i < m->opts.super.n; i++)
+		if (ks_strv_append(a, &m->opts.fs, m->opts.super.v[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/* The file system behind a bind mount is the host's, and who else has it would see its options. */
+static int plan_remount(struct ks_arena *a, const struct ks_plan *p, struct ks_plan_mount *m,
+			struct ks_err *err)
+{
+	bool own = false;
+
+	m->kind = KS_PLAN_REMOUNT;
+	for (size_t i = 0; i + 1 < p->n_mounts; i++)
+		if (ks_streq(p->mounts[i].target, m->target) &&
+		    p->mounts[i].kind != KS_PLAN_REMOUNT)
+			own = p->mounts[i].kind == KS_PLAN_NEW;
+	if (m->opts.copy_up || m->idmap_fd >= 0 || (!own && (m->opts.fs.n || m->opts.super.n)))
+		return ks_err_kind(
+			err, KS_ERR_UNSUPPORTED,
+			"mount on %s: a remount changes the attributes of the mount, and "
+			"options of a file system that config.json has mounted there",
+			m->target);
+	return add_super(a, m) < 0 ? ks_err_oom(err) : 0;
+}
+
 static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
 		      const struct ks_spec_mount *sm, const struct ks_cgroup *cg, struct ks_plan *p,
 		      struct ks_err *err)
@@ -127,16 +156,8 @@ static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struc
 		r = plan_mapping(a, s, sm, m, err);
 	if (r < 0)
 		return ks_err_prefix(err, r, "mount on %s", m->target);
-	if (m->opts.remount) {
-		m->kind = KS_PLAN_REMOUNT;
-		if (m->opts.fs.n || m->opts.super.n || m->opts.copy_up || m->idmap_fd >= 0)
-			return ks_err_kind(
-				err, KS_ERR_UNSUPPORTED,
-				"mount on %s: a remount changes the attributes of the mount "
-				"alone",
-				m->target);
-		return 0;
-	}
+	if (m->opts.remount)
+		return plan_remount(a, p, m, err);
 	if (m->opts.bind || ks_streq(sm->type ? sm->type : "", "bind")) {
 		if (ks_streq(m->target, "/dev"))
 			p->make_dev = false;
@@ -153,9 +174,8 @@ static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struc
 		if (!context || ks_strv_append(a, &m->opts.fs, context) < 0)
 			return ks_err_oom(err);
 	}
-	for (size_t i = 0; i < m->opts.super.n; i++)
-		if (ks_strv_append(a, &m->opts.fs, m->opts.super.v[i]) < 0)
-			return ks_err_oom(err);
+	if (add_super(a, m) < 0)
+		return ks_err_oom(err);
 	if (ks_streq(sm->type, "cgroup") && !cg->host.v2) {
 		m->kind = KS_PLAN_CGROUP;
 		if (m->opts.copy_up || m->idmap_fd >= 0)
@@ -337,8 +357,6 @@ int ks_plan_devices(struct ks_arena *a, const struct ks_create *c, const struct 
 	/* In a user namespace mknod(2) is not allowed: the host's nodes are bound instead. */
 	bool userns = ks_spec_namespace(s, KS_NS_USER) || !ks_userns_is_initial();
 
-	if (!p->make_dev)
-		return 0;
 	if (s->lnx.devices.n > KS_PLAN_MAX_MOUNTS)
 		return ks_err_kind(err, KS_ERR_INVALID, "linux.devices: more than %d",
 				   KS_PLAN_MAX_MOUNTS);
@@ -352,9 +370,10 @@ int ks_plan_devices(struct ks_arena *a, const struct ks_create *c, const struct 
 
 		if (r < 0)
 			return r;
-		p->n_devices++;
+		/* A /dev that is bound is somebody else's, and has what it has. */
+		p->n_devices += p->make_dev || !ks_str_prefix(v[i].path, "/dev/");
 	}
-	for (size_t i = 0; i < KS_ARRAY_LEN(defaults); i++) {
+	for (size_t i = 0; i < KS_ARRAY_LEN(defaults) && p->make_dev; i++) {
 		bool given = false;
 
 		for (size_t k = 0; k < s->lnx.devices.n; k++)

@@ -175,6 +175,8 @@ mkdir -p "$T/lent"
 mknod -m 600 "$T/lent/node" c 1 3
 with ".mounts += [{destination: \"/mnt\", type: \"bind\", source: \"$T/lent\", options: [\"bind\"]}] | .linux.devices = [{path: \"/mnt/node\", type: \"c\", major: 1, minor: 3, fileMode: 438, uid: 5}]" true
 is "$rc:$(stat -c '%a %u' "$T/lent/node")" "0:600 0" "but not in a directory that the host lends"
+with ".mounts |= map(select(.destination | startswith(\"/dev\") | not)) | .mounts += [{destination: \"/dev\", type: \"bind\", source: \"$T/lent\", options: [\"bind\"]}] | .linux.devices = [{path: \"/dev/x\", type: \"c\", major: 1, minor: 3}, {path: \"/away\", type: \"c\", major: 1, minor: 3}] | .linux.maskedPaths = []" 'ls /dev; ls /away'
+is "$rc:$(tr '\n' , <<<"$out"):$(ls "$T/lent")" "0:node,/away,:node" "a /dev that is bound gets no devices, other places do"
 userns='.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
 with "$userns"' | .linux.devices = [{path: "/dev/null", type: "c", major: 1, minor: 3, fileMode: 384, uid: 3}]' 'stat -c "%t:%T" /dev/null'
 like "$rc:$out:$err" '0:1:3:*warning: device /dev/null is the host*mode and owner are not changed*' "in a user namespace the host's node is bound, and its mode a warning"
