@@ -45,7 +45,7 @@ static int write_maps(struct ks_arena *a, pid_t pid, const struct ks_list *uids,
 	char path[64];
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(both); i++) {
-		const char *text;
+		const char *text = "";
 		int r = ks_plan_map(a, both[i].maps, &text, err);
 
 		if (r < 0)
