@@ -10,6 +10,9 @@ requires jq
 requires newuidmap
 setpriv --reuid 12345 --regid 12345 --clear-groups --inh-caps=-all unshare -U true 2>/dev/null || skip_all "users may not make user namespaces here"
 
+# An exec leaves kshim with the container's pid namespace for its children, where a leak checker's
+# helper does not find its parent.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
 chmod 755 "$T"
 W=$T/user
 mkdir "$W" "$W/run"
@@ -19,7 +22,7 @@ echo "kshimtest:700000:65536" >"$T/subids"
 mount --bind "$T/passwd" /etc/passwd
 [ -e /etc/subuid ] && mount --bind "$T/subids" /etc/subuid
 [ -e /etc/subgid ] && mount --bind "$T/subids" /etc/subgid
-at_exit='umount /etc/passwd /etc/subuid /etc/subgid 2>/dev/null'
+at_exit='pkill -KILL -u 12345; umount /etc/passwd /etc/subuid /etc/subgid 2>/dev/null'
 B=$W/b
 bundle "$B" '.root.readonly = false'
 cp "$B/config.json" "$T/rooted.json"
@@ -184,7 +187,9 @@ is "$rc:$(tr '\n' , <<<"$out"):$err" "0:0,sh,500,:" "in a user namespace without
 is "$(left "$W/inner")" 0 "and nothing is left"
 
 # ---- podman's rootless mode -------------------------------------------------------------------------------
-if command -v podman >/dev/null && [ -e /etc/subuid ]; then
+if grep -q __asan_init "$K"; then
+	skip "podman run --rm as a user" "podman does not pass the sanitizer's options on"
+elif command -v podman >/dev/null && [ -e /etc/subuid ]; then
 	mkdir "$W/prun"
 	chown 12345:12345 "$W/prun"
 	printf '[containers]\ndefault_ulimits = []\nlog_driver = "k8s-file"\n[engine]\nhelper_binaries_dir = ["/usr/libexec/podman", "/usr/lib/podman"]\n' >"$W/containers.conf"
