@@ -160,9 +160,9 @@ else
 fi
 refuses ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\", \"idmap\"]}]" '*needs uidMappings and gidMappings*' "idmap without any mapping"
 refuses ".mounts += [{destination: \"/mnt\", source: \"$T/src\", options: [\"bind\"], uidMappings: [{containerID: 0, hostID: 5000, size: 1}]}]" '*needs uidMappings and gidMappings*' "idmap with one of the two"
-with '.mounts += [{destination: "/mnt", type: "tmpfs", source: "t", options: ["size=1m"]}, {destination: "/mnt", type: "tmpfs", source: "t", options: ["remount", "size=2m", "nosuid"]}]' 'sed -n "s,.* /mnt ,,p" /proc/self/mountinfo | cut -d" " -f1,5'
+with '.mounts += [{destination: "/mnt", type: "tmpfs", source: "t", options: ["size=1m"]}, {destination: "/mnt", type: "tmpfs", source: "t", options: ["remount", "size=2m", "nosuid"]}]' 'sed -n "s,.* /mnt ,,; T; s/,inode64//; p" /proc/self/mountinfo | cut -d" " -f1,5'
 is "$rc:$out" "0:rw,nosuid,relatime rw,size=2048k" "remount with an option of a file system that is the container's"
-with '.mounts += [{destination: "/mnt", type: "tmpfs", source: "t", options: ["size=1m"]}, {destination: "/mnt", type: "tmpfs", source: "t", options: ["remount", "ro"]}]' 'sed -n "s,.* /mnt ,,p" /proc/self/mountinfo | cut -d" " -f1,5'
+with '.mounts += [{destination: "/mnt", type: "tmpfs", source: "t", options: ["size=1m"]}, {destination: "/mnt", type: "tmpfs", source: "t", options: ["remount", "ro"]}]' 'sed -n "s,.* /mnt ,,; T; s/,inode64//; p" /proc/self/mountinfo | cut -d" " -f1,5'
 is "$rc:$out" "0:ro,relatime rw,size=1024k" "and without one its file system stays"
 refuses ".mounts += [{destination: \"/mnt\", type: \"bind\", source: \"$T/src\", options: [\"bind\"]}, {destination: \"/mnt\", source: \"x\", type: \"tmpfs\", options: [\"remount\", \"size=1m\"]}]" '*remount changes the attributes*' "one of the host's is not touched"
 refuses '.mounts += [{destination: "/mnt", type: "tmpfs", source: "t"}, {destination: "/mnt", type: "tmpfs", source: "t", options: ["remount", "size=x"]}]' '*size*' "what the file system does not take is an error"
