@@ -63,13 +63,16 @@ int ks_process_start_time(pid_t pid, uint64_t *ret)
 	if (!p || p[1] != ' ')
 		return -EIO;
 	p += 2;
-	if (*p == 'Z' || *p == 'X')
-		return -ESRCH;
+	char state = *p;
+
 	for (int field = 3; field < 22; field++) {
 		p = strchr(p, ' ');
 		if (!p)
 			return -EIO;
 		p++;
+		/* A first thread that has ended is no dead process while others run. */
+		if (field + 1 == 20 && (state == 'X' || (state == 'Z' && strtol(p, NULL, 10) <= 1)))
+			return -ESRCH;
 	}
 	p[strcspn(p, " \n")] = '\0';
 	return ks_parse_u64(p, UINT64_MAX, ret);

@@ -15,14 +15,14 @@
 
 /*
  * In a user namespace the files in /proc of a process that may not be traced are out of its own
- * reach: it may be for that one write, when its container has no process yet.
+ * reach: it may be for that one write, when nobody else is in its namespaces.
  */
-static int write_offsets(const char *text)
+static int write_offsets(const char *text, bool alone)
 {
 	static const char path[] = "/proc/self/timens_offsets";
 	int r = ks_file_write_at(AT_FDCWD, path, text);
 
-	if (r != -EACCES)
+	if (r != -EACCES || !alone)
 		return r;
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	r = ks_file_write_at(AT_FDCWD, path, text);
@@ -40,7 +40,8 @@ int ks_child_time(struct ks_child *c)
 		return 0;
 	if (unshare(CLONE_NEWTIME) < 0)
 		return ks_err_set(&c->err, -errno, "make a time namespace");
-	int r = c->p->time_offsets ? write_offsets(c->p->time_offsets) : 0;
+	bool alone = c->p->join_fd[KS_NS_USER] < 0 && c->p->join_fd[KS_NS_PID] < 0;
+	int r = c->p->time_offsets ? write_offsets(c->p->time_offsets, alone) : 0;
 
 	if (r < 0)
 		return ks_err_set(&c->err, r, "set linux.timeOffsets");

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/vfs.h>
@@ -54,6 +55,8 @@ static void run_intermediate(struct ks_plan *p, int sock, int parent_sock)
 	struct ks_err err = KS_ERR_INIT;
 	int pidfd = -1;
 
+	/* From here on a process of that namespace could trace this one and the child. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (setns(p->join_fd[KS_NS_USER], CLONE_NEWUSER) < 0) {
 		ks_err_set(&err, -errno, "join the user namespace");
 		goto fail;

@@ -187,6 +187,25 @@ try unshare -m --propagation private bash -c "mount --make-rshared / && cut -d' 
 	$K run -b $B $TAG-1; echo rc \$?; cut -d' ' -f2 /proc/self/mounts | sort >$T/after"
 is "$out:$(diff "$T/before" "$T/after")" "rc 0:" "rootfsPropagation rshared takes no mount off the host"
 
+# The first thread of init ends, another one goes on.
+cat >"$T/thread.c" <<'E'
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void *go(void *x) { for (;;) pause(); return x; }
+int main(void) { pthread_t t; pthread_create(&t, 0, go, 0); syscall(SYS_exit, 0); }
+E
+if command -v gcc >/dev/null && gcc -static -pthread -o "$B/rootfs/bin/thread" "$T/thread.c" 2>/dev/null; then
+	fresh '.process.args = ["/bin/thread"]'
+	[ -e "$B/rootfs/bin/thread" ] || gcc -static -pthread -o "$B/rootfs/bin/thread" "$T/thread.c"
+	"$K" run -d -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
+	sleep 0.3
+	is "$("$K" state "$TAG-1" | jq -r .status)" running "an init whose first thread has ended runs while another does"
+	try "$K" delete "$TAG-1"
+	like "$rc:$err" '1:*it is running*' "and is not deleted without force"
+	"$K" delete --force "$TAG-1"
+fi
+
 # A mkfs that outlives its kshim holds the claim until it is done.
 cat >"$T/slow-mkfs" <<E
 #!/bin/sh
