@@ -4,7 +4,6 @@
 
 #include <kshim/cgroup.h>
 #include <kshim/fd.h>
-#include <kshim/process.h>
 #include <kshim/pod.h>
 #include <kshim/process.h>
 

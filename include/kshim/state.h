@@ -53,7 +53,12 @@ struct ks_container {
 
 #define KS_STATE_ABSENT 1
 
-/** ks_state_open_root() - open the runtime root, made with mode 0700; *ret_fd owned */
+/**
+ * ks_state_open_root() - open the runtime root, made with mode 0700
+ * @ret_fd: owned by the caller
+ *
+ * Return: 0; -EPERM when somebody else than the caller could have written there; -errno.
+ */
 int ks_state_open_root(const char *path, int *ret_fd, struct ks_err *err);
 
 /**

@@ -187,11 +187,9 @@ static int check_below(const struct ks_cgroup *cg, const struct ks_strv *below, 
 			return ks_err_kind(err, KS_ERR_INVALID,
 					   "cgroup \"%s\": this host has no such hierarchy%s",
 					   below->v[k], colon ? "" : "; v1 wants CONTROLLER:PATH");
-		for (const char *p = path; (p = strstr(p, "..")); p += 2)
-			if ((p == path || p[-1] == '/') && (!p[2] || p[2] == '/'))
-				return ks_err_kind(err, KS_ERR_INVALID,
-						   "cgroup \"%s\": must not hold \"..\"",
-						   below->v[k]);
+		if (ks_cgroup_goes_up(path))
+			return ks_err_kind(err, KS_ERR_INVALID,
+					   "cgroup \"%s\": must not hold \"..\"", below->v[k]);
 	}
 	return 0;
 }

@@ -13,6 +13,9 @@ size_t ks_cgroup_n_hierarchies(const struct ks_cgroup *cg);
 /* The container's directory in one of them; @buf of PATH_MAX bytes. */
 void ks_cgroup_hierarchy_dir(const struct ks_cgroup *cg, size_t i, char *buf);
 
+/* Whether a path has a component "..". */
+bool ks_cgroup_goes_up(const char *path);
+
 /* Whether a comma list names the controller. */
 bool ks_cgroup_has_controller(const char *list, const char *name);
 

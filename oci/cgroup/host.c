@@ -78,6 +78,14 @@ int ks_cgroup_detect(struct ks_arena *a, struct ks_cgroup_host *ret, struct ks_e
 	return 0;
 }
 
+bool ks_cgroup_goes_up(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "..")); p += 2)
+		if ((p == path || p[-1] == '/') && (!p[2] || p[2] == '/'))
+			return true;
+	return false;
+}
+
 int ks_cgroup_path(struct ks_arena *a, const char *spec_path, const char *id, const char **ret,
 		   struct ks_err *err)
 {
@@ -87,11 +95,9 @@ int ks_cgroup_path(struct ks_arena *a, const char *spec_path, const char *id, co
 		*ret = ks_arena_printf(a, "/kshim-%s", id);
 		return *ret ? 0 : ks_err_oom(err);
 	}
-	for (const char *p = spec_path; (p = strstr(p, "..")); p += 2)
-		if ((p == spec_path || p[-1] == '/') && (!p[2] || p[2] == '/'))
-			return ks_err_kind(err, KS_ERR_INVALID,
-					   "linux.cgroupsPath: \"%s\" must not hold \"..\"",
-					   spec_path);
+	if (ks_cgroup_goes_up(spec_path))
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "linux.cgroupsPath: \"%s\" must not hold \"..\"", spec_path);
 	if (ks_path_clean(spec_path, buf, sizeof(buf)) < 0)
 		return ks_err_kind(err, KS_ERR_INVALID, "linux.cgroupsPath: is too long");
 	if (ks_streq(buf, "/"))
@@ -144,6 +150,9 @@ int ks_cgroup_dir(const struct ks_cgroup *cg, const char *controller, char *buf)
 
 int ks_cgroup_open(struct ks_arena *a, const char *path, struct ks_cgroup *ret, struct ks_err *err)
 {
+	/* Of a record: nobody may lead a kill or a removal out of the cgroups by it. */
+	if (*path && (*path != '/' || !path[1] || ks_cgroup_goes_up(path)))
+		return ks_err_kind(err, KS_ERR_INVALID, "\"%s\" is no path of a cgroup", path);
 	*ret = (struct ks_cgroup){ .path = path };
 	return *path ? ks_cgroup_detect(a, &ret->host, err) : 0;
 }

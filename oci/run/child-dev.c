@@ -20,7 +20,6 @@
 static int bind_node(struct ks_child *c, const struct ks_plan_device *d)
 {
 	ks_auto_fd int target = ks_path_mkfile(c->p->rootfs_fd, d->path, 0666);
-
 	struct stat st;
 
 	if (target < 0)
@@ -35,35 +34,10 @@ static int bind_node(struct ks_child *c, const struct ks_plan_device *d)
 	return ks_mount_attach(d->bind_fd, target, &c->err);
 }
 
-static uint64_t mount_of(int fd)
-{
-	struct statx sx = { 0 };
-
-	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) == 0 ? sx.stx_mnt_id : 0;
-}
-
 /*
- * Whether a node lies on the container's root or on a file system that was made for it, not on
- * something that the host lent by a bind mount.
+ * One that is there must be the same; one of the container's own gets the mode and the owner that
+ * are asked for.
  */
-static bool is_own(struct ks_child *c, int node)
-{
-	uint64_t id = mount_of(node);
-	bool own = id && id == mount_of(c->p->rootfs_fd);
-
-	for (size_t i = 0; i < c->p->n_mounts && !own; i++) {
-		const struct ks_plan_mount *m = &c->p->mounts[i];
-		ks_auto_fd int fd = m->kind == KS_PLAN_NEW ?
-					    ks_path_open(c->p->rootfs_fd, m->target, O_PATH) :
-					    -EBADF;
-
-		own = fd >= 0 && id == mount_of(fd);
-	}
-	return own;
-}
-
-/* One that is there must be the same; one of its own gets the mode and the owner that are asked
- * for. */
 static int take_node(struct ks_child *c, const struct ks_plan_device *d, int dir, const char *name)
 {
 	ks_auto_fd int node = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -75,7 +49,7 @@ static int take_node(struct ks_child *c, const struct ks_plan_device *d, int dir
 	if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->rdev)
 		return ks_err_kind(&c->err, KS_ERR_EXISTS,
 				   "%s is there already and is another device", d->path);
-	if (!is_own(c, node))
+	if (!ks_child_is_own(c, node))
 		return 0;
 	if (d->has_owner && (st.st_uid != d->uid || st.st_gid != d->gid) &&
 	    fchownat(node, "", d->uid, d->gid, AT_EMPTY_PATH) < 0)
@@ -147,14 +121,32 @@ static int make_links(struct ks_child *c)
 	return make_link(c, dev, "pts/ptmx", "ptmx");
 }
 
+/*
+ * A /dev that the host lent stays as it is, also when a link of the image leads there: its nodes
+ * are everybody's.
+ */
+static int look_at_dev(struct ks_child *c)
+{
+	if (!c->p->make_dev)
+		return 0;
+	ks_auto_fd int dev = ks_path_mkdir(c->p->rootfs_fd, "/dev", 0755);
+
+	if (dev < 0)
+		return ks_err_set(&c->err, dev, "open /dev of the container");
+	c->p->make_dev = ks_child_is_own(c, dev);
+	return 0;
+}
+
 int ks_child_devices(struct ks_child *c)
 {
 	mode_t old = umask(0);
-	int r = 0;
+	int r = look_at_dev(c);
 
 	for (size_t i = 0; i < c->p->n_devices && r == 0; i++) {
 		const struct ks_plan_device *d = &c->p->devices[i];
 
+		if (!c->p->make_dev && ks_str_prefix(d->path, "/dev/"))
+			continue;
 		r = d->bind_fd >= 0 ? bind_node(c, d) : make_node(c, d);
 	}
 	if (r == 0 && c->p->make_dev)

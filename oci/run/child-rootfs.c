@@ -129,6 +129,13 @@ static bool stat_target(struct ks_child *c, const struct ks_plan_mount *m, struc
 	return fd >= 0 && fstat(fd, ret) == 0;
 }
 
+static uint64_t mount_of(int fd)
+{
+	struct statx sx = { 0 };
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) == 0 ? sx.stx_mnt_id : 0;
+}
+
 static int mount_new(struct ks_child *c, struct ks_plan_mount *m)
 {
 	const uint64_t readonly = MOUNT_ATTR_RDONLY;
@@ -158,8 +165,41 @@ static int mount_new(struct ks_child *c, struct ks_plan_mount *m)
 		r = ks_mount_propagate(fd, m->opts.propagation, m->opts.propagation_rec, &c->err);
 	if (r == 0)
 		r = ks_mount_attach(fd, target, &c->err);
+	if (r == 0)
+		m->id = mount_of(fd);
 	close(target);
 	return r;
+}
+
+static const struct ks_plan_mount *new_mount_of(struct ks_child *c, int fd)
+{
+	uint64_t id = mount_of(fd);
+
+	for (size_t i = 0; id && i < c->p->n_mounts; i++)
+		if (c->p->mounts[i].id == id)
+			return &c->p->mounts[i];
+	return NULL;
+}
+
+bool ks_child_is_own(struct ks_child *c, int fd)
+{
+	uint64_t id = mount_of(fd);
+
+	return (id && id == mount_of(c->p->rootfs_fd)) || new_mount_of(c, fd);
+}
+
+/*
+ * Of these each mount has a file system of its own. The superblock of others, such as sysfs, the
+ * host's proc or a block device, may be somebody else's too, who would get the options as well.
+ */
+static bool has_own_fs(const struct ks_plan_mount *m)
+{
+	static const char *const types[] = { "tmpfs", "ramfs", "devpts", "overlay" };
+
+	for (size_t i = 0; m && i < KS_ARRAY_LEN(types); i++)
+		if (ks_streq(m->type, types[i]))
+			return true;
+	return false;
 }
 
 /* The mount that stands at the target; its file system where it is the container's own. */
@@ -169,6 +209,12 @@ static int remount(struct ks_child *c, struct ks_plan_mount *m)
 
 	if (fd < 0)
 		return ks_err_set(&c->err, fd, "open %s", m->target);
+	if (m->opts.fs.n && !has_own_fs(new_mount_of(c, fd)))
+		return ks_err_kind(
+			&c->err, KS_ERR_UNSUPPORTED,
+			"mount on %s: a remount changes the attributes of the mount, and "
+			"options of a file system that is the container's alone",
+			m->target);
 	int r = m->opts.fs.n ? ks_mount_reconfigure(fd, &m->opts.fs, &c->err) : 0;
 
 	if (r == 0)

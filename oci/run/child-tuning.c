@@ -40,7 +40,7 @@ int ks_child_time(struct ks_child *c)
 		return 0;
 	if (unshare(CLONE_NEWTIME) < 0)
 		return ks_err_set(&c->err, -errno, "make a time namespace");
-	bool alone = c->p->join_fd[KS_NS_USER] < 0 && c->p->join_fd[KS_NS_PID] < 0;
+	bool alone = c->p->clone_flags & (CLONE_NEWUSER | CLONE_NEWPID);
 	int r = c->p->time_offsets ? write_offsets(c->p->time_offsets, alone) : 0;
 
 	if (r < 0)

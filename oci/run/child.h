@@ -24,6 +24,12 @@ struct ks_child {
 typedef int ks_child_step(struct ks_child *c);
 
 /* child-rootfs.c */
+/*
+ * Whether @fd lies on the container's root, or on a file system that was made for it, and not on
+ * something that the host lent by a bind mount. By the ids of mounts: a path of config.json can
+ * lead anywhere, by links of the image or by a mount over another.
+ */
+bool ks_child_is_own(struct ks_child *c, int fd);
 ks_child_step ks_child_propagation, ks_child_attach_rootfs, ks_child_mounts, ks_child_mask,
 	ks_child_root_readonly, ks_child_pivot;
 /* child-copyup.c: fills the tmpfs of @mount_fd from the directory @target_fd */

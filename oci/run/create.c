@@ -79,6 +79,15 @@ int ks_hooks_run_poststart(const struct ks_list *list, const struct ks_container
 	return r < 0 ? r : run_hooks(&a, list, "poststart", c->bundle, fd, err);
 }
 
+static void warn_of_hooks(struct ks_arena *a, struct ks_strv *warnings, const char *what,
+			  const struct ks_err *why)
+{
+	const char *text = what ? ks_arena_printf(a, "%s: %s", what, why->msg) : NULL;
+
+	if (text && warnings)
+		(void)ks_strv_append(a, warnings, text);
+}
+
 void ks_hooks_run_poststop(struct ks_arena *a, const struct ks_list *list,
 			   const struct ks_container *c, struct ks_strv *warnings)
 {
@@ -92,16 +101,12 @@ void ks_hooks_run_poststop(struct ks_arena *a, const struct ks_list *list,
 
 	if (r == 0)
 		r = ks_plan_hooks(a, list, &hooks, &err);
-	for (size_t i = 0; i < hooks.n || r < 0; i++) {
-		const char *text;
-
-		if (r == 0)
-			r = ks_hook_run(&hooks.v[i], fd, c->bundle, &err);
-		text = r < 0 ? ks_arena_printf(a, "poststop hook %zu: %s", i, err.msg) : NULL;
-		if (text && warnings)
-			(void)ks_strv_append(a, warnings, text);
-		r = 0;
-	}
+	if (r < 0)
+		warn_of_hooks(a, warnings, "poststop hooks", &err);
+	for (size_t i = 0; i < hooks.n; i++)
+		if (ks_hook_run(&hooks.v[i], fd, c->bundle, &err) < 0)
+			warn_of_hooks(a, warnings, ks_arena_printf(a, "poststop hook %zu", i),
+				      &err);
 }
 
 /* Everything that the undoing of a failed create needs. */

@@ -9,8 +9,8 @@
 
 #include <kshim/compat.h>
 #include <kshim/fd.h>
-#include <kshim/process.h>
 #include <kshim/path.h>
+#include <kshim/process.h>
 
 #include "plan.h"
 
@@ -112,23 +112,15 @@ static int add_super(struct ks_arena *a, struct ks_plan_mount *m)
 	return 0;
 }
 
-/* The file system behind a bind mount is the host's, and who else has it would see its options. */
-static int plan_remount(struct ks_arena *a, const struct ks_plan *p, struct ks_plan_mount *m,
-			struct ks_err *err)
+/* Whether its file system may be changed is known when the mounts are there: remount() of the
+ * child. */
+static int plan_remount(struct ks_arena *a, struct ks_plan_mount *m, struct ks_err *err)
 {
-	bool own = false;
-
 	m->kind = KS_PLAN_REMOUNT;
-	for (size_t i = 0; i + 1 < p->n_mounts; i++)
-		if (ks_streq(p->mounts[i].target, m->target) &&
-		    p->mounts[i].kind != KS_PLAN_REMOUNT)
-			own = p->mounts[i].kind == KS_PLAN_NEW;
-	if (m->opts.copy_up || m->idmap_fd >= 0 || (!own && (m->opts.fs.n || m->opts.super.n)))
-		return ks_err_kind(
-			err, KS_ERR_UNSUPPORTED,
-			"mount on %s: a remount changes the attributes of the mount, and "
-			"options of a file system that config.json has mounted there",
-			m->target);
+	if (m->opts.copy_up || m->idmap_fd >= 0)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "mount on %s: a remount takes no mapping and no copy",
+				   m->target);
 	return add_super(a, m) < 0 ? ks_err_oom(err) : 0;
 }
 
@@ -157,7 +149,7 @@ static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struc
 	if (r < 0)
 		return ks_err_prefix(err, r, "mount on %s", m->target);
 	if (m->opts.remount)
-		return plan_remount(a, p, m, err);
+		return plan_remount(a, m, err);
 	if (m->opts.bind || ks_streq(sm->type ? sm->type : "", "bind")) {
 		if (ks_streq(m->target, "/dev"))
 			p->make_dev = false;

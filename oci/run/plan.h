@@ -34,6 +34,7 @@ struct ks_plan_mount {
 	int idmap_fd;	   /* of a new file system: user namespace of its mapping; owned */
 	bool is_file;	   /* the target is to be a file */
 	uint64_t dev, ino; /* of a volume: what must stand at the target */
+	uint64_t id;	   /* of a new mount, set by the child when it is there; else 0 */
 };
 
 /* One hierarchy below a v1 cgroup mount. */

@@ -33,6 +33,17 @@ int ks_state_open_root(const char *path, int *ret_fd, struct ks_err *err)
 
 	if (fd < 0)
 		return ks_err_set(err, -errno, "open the runtime root %s", path);
+	struct stat st;
+
+	/* What a record says is done: a hook is run, a process killed, a cgroup removed. */
+	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || st.st_mode & 022) {
+		ks_fd_close(fd);
+		return ks_err_kind(
+			err, KS_ERR_DENIED,
+			"the runtime root %s must be of user %u, who calls, and writable "
+			"for nobody else",
+			path, geteuid());
+	}
 	*ret_fd = fd;
 	return 0;
 }

@@ -172,6 +172,74 @@ bundle "$T/b2" '.process.args = ["sleep", "100"]'
 is "$("$K" exec "$TAG-1" sh -c 'ls /proc/1/fd >/dev/null && for f in /proc/1/fd/*; do readlink $f; done | grep -c -E "run|state"')" 0 "init holds no descriptor of the host"
 "$K" delete --force "$TAG-1"
 
+# The same for what joins a user and a pid namespace, as in a pod whose containers share both.
+map='.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
+rm -rf "${B:?}/rootfs"
+bundle "$B" "$map"' | (.process.capabilities.bounding, .process.capabilities.effective, .process.capabilities.permitted) += ["CAP_SYS_PTRACE"] | .process.args = ["probe", "seize", "60"]'
+cp "$BUILD/helper/probe" "$B/rootfs/bin/probe"
+chmod 755 "$T"
+"$K" run -d -b "$B" "$TAG-1" </dev/null >"$T/caught" 2>&1
+first=$("$K" state "$TAG-1" | jq .pid)
+join="(.linux.namespaces[] | select(.type == \"pid\" or .type == \"user\")) |= (.path = \"/proc/$first/ns/\" + .type)"
+for offsets in '.' '.linux.namespaces += [{type: "time"}] | .linux.timeOffsets = {monotonic: {secs: 100}}'; do
+	bundle "$T/b3" "$map | $join | $offsets"' | del(.linux.uidMappings, .linux.gidMappings) | .process.args = ["true"]'
+	for i in $(seq 20); do timeout 20 "$K" run -b "$T/b3" "$TAG-2" </dev/null >/dev/null 2>"$T/joined"; done
+done
+for i in $(seq 20); do timeout 20 "$K" exec "$TAG-1" true </dev/null >/dev/null 2>&1; done
+is "$(sort "$T/caught" | uniq | grep -c '^caught .*kshim')" 0 "a process that joins a user and a pid namespace is not traced from there"
+grep -q '^caught true' "$T/caught" || grep -q '^caught' "$T/caught"
+ok $? "programs of the container are: the attack is one"
+"$K" delete --force "$TAG-1"
+rm -rf "${B:?}/rootfs" "$T/b3"
+
+# What the host lends: a link of the image, or a mount over another, leads a mount's or a device's path there.
+cat >"$T/lent" <<'L'
+mkdir -p "$T/host/shm" "$T/hostdev"
+mount -t tmpfs -o size=8m lent "$T/host" && mkdir "$T/host/shm" && mount -t tmpfs -o size=8m lent "$T/host/shm"
+mount -t tmpfs lent "$T/hostdev" && mknod -m 600 "$T/hostdev/full" c 1 7 && : >"$T/hostdev/ptmx"
+before=$(find "$T/hostdev" -printf '%p %y %m %u %l\n' | sort)
+cd "$B" || exit
+run() { jq "$1 | .root.readonly = false | .process.args = [\"true\"] | .linux.maskedPaths = [] | .linux.readonlyPaths = []" base.json >config.json; "$K" run -b . "$TAG-l" </dev/null >"$T/lent.err" 2>&1; echo "rc $?"; }
+ln -s a rootfs/b
+run ".mounts += [{destination: \"/a\", type: \"tmpfs\", source: \"t\"}, {destination: \"/b\", type: \"bind\", source: \"$T/host\", options: [\"bind\"]}, {destination: \"/a\", type: \"tmpfs\", source: \"t\", options: [\"remount\", \"size=64k\"]}]"
+run ".mounts += [{destination: \"/d/shm\", type: \"tmpfs\", source: \"t\"}, {destination: \"/d\", type: \"bind\", source: \"$T/host\", options: [\"rbind\"]}, {destination: \"/d/shm\", type: \"tmpfs\", source: \"t\", options: [\"remount\", \"size=64k\"]}]"
+run ".mounts += [{destination: \"/sys\", type: \"sysfs\", source: \"s\", options: [\"remount\", \"sync\"]}]"
+grep " $T/host" /proc/self/mounts | grep -c size=8192k
+rm -rf rootfs/hostdev && ln -s /dev rootfs/hostdev
+run "del(.mounts[] | select(.destination | startswith(\"/dev\"))) | .mounts += [{destination: \"/hostdev\", type: \"bind\", source: \"$T/hostdev\", options: [\"rbind\"]}] | .linux.devices = [{path: \"/dev/full\", type: \"c\", major: 1, minor: 7, fileMode: 438, uid: 1234}]"
+[ "$(find "$T/hostdev" -printf '%p %y %m %u %l\n' | sort)" = "$before" ] && echo untouched
+umount "$T/host/shm" "$T/host" "$T/hostdev"
+L
+bundle "$B" '.'
+cp "$B/config.json" "$B/base.json"
+export T B K TAG
+is "$(unshare -m --propagation private bash "$T/lent" 2>&1 | tr '\n' ,)" "rc 1,rc 1,rc 1,2,rc 0,untouched," "a file system and a /dev of the host's stay as they are, wherever paths lead"
+sed 's/^/#   /' "$T/lent.err"
+rm -rf "${B:?}/rootfs"
+
+# A record that somebody else could have written is not acted upon.
+bundle "$B" '.process.args = ["sleep", "100"]'
+"$K" --root "$T/theirs" run -d -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
+chown 1000 "$T/theirs"
+for v in "state $TAG-1" "delete --force $TAG-1" "exec $TAG-1 true" "kill $TAG-1"; do
+	# shellcheck disable=SC2086 # a verb and its words
+	try "$K" --root "$T/theirs" $v
+	like "$rc:$err" '*the runtime root*must be of user 0*' "${v%% *} by a runtime root of another user's is refused"
+done
+chown 0 "$T/theirs" && chmod 777 "$T/theirs"
+try "$K" --root "$T/theirs" list
+like "$rc:$err" '1:*writable for nobody else*' "so is one that everybody may write to"
+chmod 700 "$T/theirs"
+mkdir -p "$T/fake/below"
+r=$T/theirs/$TAG-1/state.json
+cp "$r" "$T/record"
+jq --arg p "/../../../..$T/fake" '.cgroupPath = $p' "$T/record" >"$r"
+try "$K" --root "$T/theirs" delete --force "$TAG-1"
+is "$rc:$(ls "$T/fake")" 1:below "a cgroup path that goes up is none, also in a record"
+cp "$T/record" "$r"
+"$K" --root "$T/theirs" delete --force "$TAG-1"
+rm -rf "${B:?}/rootfs"
+
 # CVE-2026-30892: users are read whole or not at all.
 bundle "$B" '.process.args = ["sleep", "100"]'
 "$K" run -d -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
