@@ -41,6 +41,9 @@ void ks_cli_log(const struct ks_cli *cli, const char *level, const char *msg);
 /** ks_cli_print() - a finished text to standard output; 0 or -errno */
 int ks_cli_print(const struct ks_buf *b, struct ks_err *err);
 
+/** ks_features_write() - the features document of the OCI spec; 0 or -ENOMEM */
+int ks_features_write(struct ks_arena *a, struct ks_json_out *o, struct ks_err *err);
+
 /** ks_cli_usage_error() - mark a failure as one of usage; returns -EINVAL */
 int ks_cli_usage_error(struct ks_cli *cli, struct ks_err *err, const char *fmt, ...)
 	KS_PRINTF(3, 4);

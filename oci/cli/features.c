@@ -47,37 +47,47 @@ static void put_linux(struct ks_json_out *o)
 	ks_json_close(o, '}');
 }
 
+int ks_features_write(struct ks_arena *a, struct ks_json_out *o, struct ks_err *err)
+{
+	struct ks_strv options = { 0 };
+
+	for (size_t i = 0; ks_mount_option_name(i); i++)
+		if (ks_strv_append(a, &options, ks_mount_option_name(i)) < 0)
+			return ks_err_oom(err);
+	ks_strv_sort(&options);
+	ks_json_open(o, NULL, '{');
+	ks_json_put_str(o, "ociVersionMin", "1.0.0");
+	ks_json_put_str(o, "ociVersionMax", KS_OCI_VERSION);
+	ks_json_open(o, "hooks", '[');
+	for (size_t i = 0; ks_spec_hook_names[i]; i++)
+		ks_json_put_str(o, NULL, ks_spec_hook_names[i]);
+	ks_json_close(o, ']');
+	ks_json_put_strv(o, "mountOptions", &options);
+	put_linux(o);
+	/* Whoever writes these of a pod can do more than run it: an engine that passes them on
+	 * must know. */
+	ks_json_open(o, "potentiallyUnsafeConfigAnnotations", '[');
+	ks_json_put_str(o, NULL, "org.systemd.property.");
+	ks_json_put_str(o, NULL, "dev.kshim.");
+	ks_json_close(o, ']');
+	ks_json_open(o, "annotations", '{');
+	ks_json_put_str(o, "dev.kshim.version", KS_VERSION);
+	ks_json_close(o, '}');
+	ks_json_close(o, '}');
+	return 0;
+}
+
 int ks_verb_features(struct ks_cli *cli, const void *opts, const struct ks_args *args,
 		     struct ks_err *err)
 {
 	ks_auto_json_out struct ks_json_out out = { .pretty = true };
-	struct ks_strv options = { 0 };
 
 	(void)opts;
 	(void)args;
-	for (size_t i = 0; ks_mount_option_name(i); i++)
-		if (ks_strv_append(&cli->arena, &options, ks_mount_option_name(i)) < 0)
-			return ks_err_oom(err);
-	ks_strv_sort(&options);
-	ks_json_open(&out, NULL, '{');
-	ks_json_put_str(&out, "ociVersionMin", "1.0.0");
-	ks_json_put_str(&out, "ociVersionMax", KS_OCI_VERSION);
-	ks_json_open(&out, "hooks", '[');
-	for (size_t i = 0; ks_spec_hook_names[i]; i++)
-		ks_json_put_str(&out, NULL, ks_spec_hook_names[i]);
-	ks_json_close(&out, ']');
-	ks_json_put_strv(&out, "mountOptions", &options);
-	put_linux(&out);
-	/* Whoever writes these of a pod can do more than run it: an engine that passes them on
-	 * must know. */
-	ks_json_open(&out, "potentiallyUnsafeConfigAnnotations", '[');
-	ks_json_put_str(&out, NULL, "org.systemd.property.");
-	ks_json_put_str(&out, NULL, "dev.kshim.");
-	ks_json_close(&out, ']');
-	ks_json_open(&out, "annotations", '{');
-	ks_json_put_str(&out, "dev.kshim.version", KS_VERSION);
-	ks_json_close(&out, '}');
-	ks_json_close(&out, '}');
+	int r = ks_features_write(&cli->arena, &out, err);
+
+	if (r < 0)
+		return r;
 	ks_buf_adds(&out.buf, "\n");
 	return ks_cli_print(&out.buf, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay.h"
+#include <kshim/relay.h>
 
 #include <assert.h>
 #include <fcntl.h>
@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include <kshim/fd.h>
-
-#define FINISH_MS 10000 /* for a reader of standard output, when the container has ended */
 
 /* Fills an empty buffer; -EAGAIN when there is nothing now. */
 static void fill(struct ks_relay_dir *d, int fd)
@@ -45,7 +43,7 @@ static int watch(struct ks_loop *l, struct ks_relay_end *e, uint32_t events, str
 {
 	int r = 0;
 
-	if (e->always || e->events == events)
+	if (e->always || e->events == events || e->watch.fd < 0)
 		return 0;
 	/* Removed, not asked for nothing: a hang-up would be told of for ever. */
 	if (!events)
@@ -90,6 +88,12 @@ static int pump(struct ks_relay *r, struct ks_loop *l, struct ks_err *err)
 		again |= (r->from.always && !r->in.len && !r->in.eof) ||
 			 (r->to.always && r->out.len);
 	}
+	if (r->out.eof && !r->out.len && r->ended) {
+		void (*ended)(struct ks_relay *) = r->ended;
+
+		r->ended = NULL;
+		ended(r);
+	}
 	return res;
 }
 
@@ -122,6 +126,8 @@ static int on_tty(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct
 		flush(&r->in, w->fd);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !r->out.len)
 		fill(&r->out, w->fd);
+	if (r->out.drop)
+		flush(&r->out, -EBADF);
 	return pump(r, l, err);
 }
 
@@ -129,46 +135,60 @@ void ks_relay_resize(const struct ks_relay *r)
 {
 	struct winsize ws;
 
-	if (ioctl(0, TIOCGWINSZ, &ws) == 0)
+	if (ioctl(r->from.watch.fd, TIOCGWINSZ, &ws) == 0)
 		ioctl(r->tty_fd, TIOCSWINSZ, &ws);
 }
 
-int ks_relay_start(struct ks_relay *r, struct ks_loop *l, int tty_fd, struct ks_err *err)
+int ks_relay_start(struct ks_relay *r, struct ks_loop *l, const struct ks_relay_fds *fds,
+		   struct ks_err *err)
 {
 	struct termios t;
 
-	*r = (struct ks_relay){ .tty_fd = tty_fd };
-	r->from.watch = (struct ks_watch){ .fd = 0, .fn = on_input, .data = r };
-	r->to.watch = (struct ks_watch){ .fd = 1, .fn = on_output, .data = r };
-	r->tty.watch = (struct ks_watch){ .fd = tty_fd, .fn = on_tty, .data = r };
-	if (fcntl(tty_fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+	*r = (struct ks_relay){ .tty_fd = fds->tty, .ended = r->ended, .data = r->data };
+	r->from.watch = (struct ks_watch){ .fd = fds->in, .fn = on_input, .data = r };
+	r->to.watch = (struct ks_watch){ .fd = fds->out, .fn = on_output, .data = r };
+	r->tty.watch = (struct ks_watch){ .fd = fds->tty, .fn = on_tty, .data = r };
+	r->in.eof = fds->in < 0;
+	r->out.drop = fds->out < 0;
+	if (fcntl(fds->tty, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return ks_err_set(err, -errno, "prepare the terminal");
-	if (tcgetattr(0, &r->saved) == 0) {
+	if (tcgetattr(fds->in, &r->saved) == 0) {
 		t = r->saved;
 		cfmakeraw(&t);
-		r->raw = tcsetattr(0, TCSANOW, &t) == 0;
+		r->raw = tcsetattr(fds->in, TCSANOW, &t) == 0;
 		ks_relay_resize(r);
 	}
 	return pump(r, l, err);
 }
 
-void ks_relay_finish(struct ks_relay *r)
+void ks_relay_stop(struct ks_relay *r, struct ks_loop *l)
+{
+	struct ks_relay_end *ends[] = { &r->from, &r->to, &r->tty };
+
+	for (size_t i = 0; i < KS_ARRAY_LEN(ends); i++) {
+		if (ends[i]->events)
+			ks_loop_remove(l, &ends[i]->watch);
+		ends[i]->events = 0;
+	}
+}
+
+void ks_relay_finish(struct ks_relay *r, int wait_ms)
 {
 	if (r->tty_fd < 0)
 		return;
 	/* What is left is written in peace; a reader that is gone, or stands still, ends it. */
 	for (;;) {
-		struct pollfd pfd = { .fd = 1, .events = POLLOUT };
+		struct pollfd pfd = { .fd = r->to.watch.fd, .events = POLLOUT };
 
 		if (!r->out.len) {
 			fill(&r->out, r->tty_fd);
 			if (!r->out.len)
 				break;
 		}
-		flush(&r->out, 1);
-		if (r->out.len && poll(&pfd, 1, FINISH_MS) == 0)
+		flush(&r->out, pfd.fd);
+		if (r->out.len && poll(&pfd, 1, wait_ms) == 0)
 			r->out.drop = true;
 	}
 	if (r->raw)
-		tcsetattr(0, TCSANOW, &r->saved);
+		tcsetattr(r->from.watch.fd, TCSANOW, &r->saved);
 }

@@ -11,10 +11,10 @@
 
 #include <kshim/compat.h>
 #include <kshim/fd.h>
-#include <kshim/loop.h>
+#include <kshim/relay.h>
 #include <kshim/run.h>
 
-#include "relay.h"
+#define FINISH_MS 10000 /* for a reader of standard output, when the container has ended */
 
 struct waiting {
 	pid_t pid;
@@ -102,7 +102,9 @@ static int start_watches(struct ks_loop *l, struct waiting *w, int signal_fd, st
 	if (r == 0)
 		r = ks_loop_add(l, &w->on_exit, EPOLLIN, err);
 	if (r == 0 && w->tty_fd >= 0)
-		r = ks_relay_start(&w->relay, l, w->tty_fd, err);
+		r = ks_relay_start(&w->relay, l,
+				   &(struct ks_relay_fds){ .in = 0, .out = 1, .tty = w->tty_fd },
+				   err);
 	return r;
 }
 
@@ -128,7 +130,7 @@ int ks_process_wait(pid_t pid, int pidfd, int tty_fd, struct ks_err *err)
 	r = start_watches(&loop, &w, signal_fd, err);
 	if (r == 0)
 		r = ks_loop_run(&loop, err);
-	ks_relay_finish(&w.relay);
+	ks_relay_finish(&w.relay, FINISH_MS);
 	ks_loop_done(&loop);
 	if (r < 0)
 		return r;
