@@ -4,7 +4,8 @@
 # Quick when all of it is there. Usage: install-deps.sh [build|test|demo|vm|all]
 set -eu
 
-build="gcc make pkg-config libc6-dev libyajl-dev libseccomp-dev libcap-dev libmount-dev libblkid-dev"
+build="gcc make pkg-config libc6-dev libyajl-dev libseccomp-dev libcap-dev libmount-dev libblkid-dev
+	protobuf-c-compiler libprotobuf-c-dev"
 run="e2fsprogs xfsprogs util-linux mount libmount1"
 test="crun runc busybox-static jq perl python3 hyperfine clang clang-format clang-tidy cppcheck
 	libclang-rt-14-dev shellcheck codespell git valgrind time containerd podman conmon

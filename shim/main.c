@@ -11,6 +11,7 @@
 #include <kshim/cli.h>
 #include <kshim/fd.h>
 #include <kshim/process.h>
+#include <kshim/shim.h>
 
 #include "front.h"
 
@@ -266,6 +267,20 @@ static int command(struct ks_cli *cli, int argc, char **argv, struct ks_err *err
 	return run_verb(cli, v, rest.n - words, rest.v + words, err);
 }
 
+/* In a process of its own each time: a worker's, or the `delete` program. */
+static const struct ks_storage *shim_storage(void *data, const char *root, const char *state_dir)
+{
+	static struct ks_storage storage;
+	static struct ks_front front;
+	struct ks_cli *cli = data;
+
+	cli->root = root;
+	cli->state_dir = state_dir;
+	front = (struct ks_front){ .cli = cli };
+	storage = ks_front_storage(&front);
+	return &storage;
+}
+
 int main(int argc, char **argv)
 {
 	struct ks_err err = KS_ERR_INIT;
@@ -278,10 +293,10 @@ int main(int argc, char **argv)
 	base = base ? base + 1 : argc > 0 ? argv[0] : "";
 	if (r < 0)
 		return KS_EXIT_FAILED;
-	if (ks_streq(base, "containerd-shim-kshim-v2")) {
-		dprintf(2, "kshim: the containerd shim is not supported yet; use kshim as the "
-			   "runtime of io.containerd.runc.v2 (BinaryName)\n");
-		return KS_EXIT_FAILED;
+	if (ks_streq(base, KS_SHIM_NAME)) {
+		const struct ks_shim_env env = { .storage = shim_storage, .data = &cli };
+
+		return ks_shim_main(argc, argv, &env);
 	}
 	struct ks_front front = { .cli = &cli };
 	const struct ks_storage storage = ks_front_storage(&front);

@@ -51,6 +51,7 @@ struct ks_create {
 	unsigned int preserve_fds;
 	const struct ks_storage *storage; /* or NULL */
 	bool attached;			  /* run: started over the channel, no start socket */
+	bool keep_terminal; /* a terminal's master is the caller's, not a console socket's */
 
 	/* Set on the way. */
 	struct ks_mount_requests volumes;

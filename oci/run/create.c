@@ -418,7 +418,7 @@ static int check(const struct ks_create *c, const struct ks_spec *s, struct ks_e
 {
 	if (!s->process)
 		return ks_err_kind(err, KS_ERR_INVALID, "config.json: process: is missing");
-	if (s->process->terminal && !c->console_socket && !c->attached)
+	if (s->process->terminal && !c->console_socket && !c->attached && !c->keep_terminal)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "process.terminal is true: create needs --console-socket");
 	if (!s->process->terminal && c->console_socket)

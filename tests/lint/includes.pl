@@ -14,13 +14,17 @@ my %may = (
 	'oci/run' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state'],
 	'oci/cli' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state', 'oci/run'],
 	'volumes' => ['oci/base', 'oci/mount', 'oci/state'],
+	'shim/ttrpc' => ['oci/base'],
+	'shim/task' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state', 'oci/run',
+		'oci/cli', 'shim/ttrpc'],
 	'shim' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state', 'oci/run',
-		'oci/cli', 'volumes'],
+		'oci/cli', 'volumes', 'shim/task'],
 );
 # Public headers by the folder that implements them; what is not named is of oci/base.
 my %home = (
 	spec => 'oci/spec', mount => 'oci/mount', cgroup => 'oci/cgroup', state => 'oci/state',
 	run => 'oci/run', stats => 'oci/cgroup', systemd => 'oci/cgroup', resources => 'oci/spec', cli => 'oci/cli', volume => 'volumes', pod => 'volumes',
+	relay => 'oci/run', ttrpc => 'shim/ttrpc', shim => 'shim/task',
 );
 
 for my $file (@ARGV) {

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `delete`: after every end of a container, expected or not. Works by the
+ * records alone: there may be no server, half a bundle, nothing.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pb/task.pb-c.h>
+
+#include <kshim/fd.h>
+
+#include "bootstrap.h"
+
+#define STATUS_KILLED 137
+
+/* A bundle lies beside those of the other containers, and is named like its container. */
+static int find_bundle(const struct ks_shim_args *args, char *buf, struct ks_err *err)
+{
+	char cwd[PATH_MAX];
+
+	if (args->bundle && args->bundle[0] == '/') {
+		ks_fmt(buf, PATH_MAX, "%s", args->bundle);
+		return 0;
+	}
+	if (!getcwd(cwd, sizeof(cwd)))
+		return ks_err_set(err, -errno, "look at the working directory");
+	char *slash = strrchr(cwd, '/');
+
+	ks_fmt(buf, PATH_MAX, "%.*s/%s", (int)(slash - cwd), cwd, args->id);
+	return 0;
+}
+
+static int delete_container(struct ks_arena *a, const struct ks_shim_args *args, const char *bundle,
+			    const struct ks_shim_env *env, struct ks_err *err)
+{
+	const char *state = getenv("KSHIM_STATE_DIR");
+	struct ks_strv list = { 0 };
+	const struct ks_warnings warn = { a, &list };
+	struct ks_shim_options o;
+	ks_auto_fd int root = -EBADF;
+	char path[PATH_MAX];
+	int r = ks_options_load(a, bundle, &o, err);
+
+	if (r == 0)
+		r = ks_shim_open_root(&o, args->ns, path, sizeof(path), &root, err);
+	if (r < 0)
+		return r;
+	if (!o.state_dir)
+		o.state_dir = ks_str_empty(state) ? "/var/lib/kshim" : state;
+	r = ks_container_delete(root, args->id, true, env->storage(env->data, path, o.state_dir),
+				&warn, err);
+	for (size_t i = 0; i < list.n; i++)
+		dprintf(2, "%s\n", list.v[i]);
+	/* The usual case: Delete has been there before. */
+	return r == -ENOENT && err->kind == KS_ERR_NOT_FOUND ? 0 : r;
+}
+
+/* A socket that nobody listens on any more is a dead server's. */
+static void remove_socket(const char *bundle)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	ks_auto_fd int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char *text;
+
+	if (dir < 0 || ks_file_read_at(&a, dir, "address", PATH_MAX, &text, NULL) < 0)
+		return;
+	const char *path = ks_str_prefix(text, "unix://");
+	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (!path || fd < 0 || strlen(path) >= sizeof(sa.sun_path))
+		return;
+	ks_fmt(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 && errno == ECONNREFUSED)
+		(void)unlink(path);
+}
+
+static int print_response(struct ks_err *err)
+{
+	Pb__DeleteResponse m = PB__DELETE_RESPONSE__INIT;
+	Pb__Timestamp at = PB__TIMESTAMP__INIT;
+	struct timespec now;
+	uint8_t buf[64];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	at.seconds = now.tv_sec;
+	at.nanos = (int32_t)now.tv_nsec;
+	m.exit_status = STATUS_KILLED;
+	m.exited_at = &at;
+	int r = ks_fd_write_all(1, buf, pb__delete_response__pack(&m, buf));
+
+	return r < 0 ? ks_err_set(err, r, "print the answer") : 0;
+}
+
+int ks_shim_delete(const struct ks_shim_args *args, const struct ks_shim_env *env,
+		   struct ks_err *err)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	char bundle[PATH_MAX];
+	int r = find_bundle(args, bundle, err);
+
+	if (r == 0)
+		r = delete_container(&a, args, bundle, env, err);
+	if (r == 0)
+		r = ks_rootfs_unmount(bundle, err);
+	remove_socket(bundle);
+	return r < 0 ? r : print_response(err);
+}

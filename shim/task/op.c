@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
+#include <stdlib.h>
+
+#include "task.h"
+
+struct ks_op *ks_op_new(struct ks_proc *p, struct ks_ttrpc_call *call)
+{
+	struct ks_op *op = calloc(1, sizeof(*op));
+
+	if (op) {
+		op->proc = p;
+		op->call = call;
+	}
+	return op;
+}
+
+static void op_free(struct ks_op *op)
+{
+	if (op->create)
+		ks_arena_done(&op->create->arena);
+	free(op->create);
+	free(op->text);
+	free(op);
+}
+
+void ks_op_fail(struct ks_op *op, const struct ks_err *err)
+{
+	struct ks_ttrpc_call *call = KS_TAKE_PTR(op->call);
+
+	if (call)
+		ks_ttrpc_fail(call, err);
+}
+
+const struct ks_storage *ks_op_storage(const struct ks_op *op)
+{
+	const struct ks_task *t = op->proc->task;
+	const struct ks_shim *s = t->shim;
+	static char path[PATH_MAX];
+	const char *state = getenv("KSHIM_STATE_DIR");
+
+	(void)ks_shim_open_root(&t->options, s->ns, path, sizeof(path), NULL, NULL);
+	return s->env->storage(s->env->data, path,
+			       t->options.state_dir ? t->options.state_dir :
+			       ks_str_empty(state)  ? "/var/lib/kshim" :
+						      state);
+}
+
+static void run(struct ks_worker *w, struct ks_worker_result *res, int *ret_fd)
+{
+	struct ks_op *op = (struct ks_op *)w;
+
+	res->r = op->run(op, res, ret_fd, &res->err);
+}
+
+static void begin(struct ks_op *op);
+
+/*
+ * The operation is over before its process may be freed by ->done: what is queued behind it is
+ * looked at first.
+ */
+static void done(struct ks_worker *w, const struct ks_worker_result *res, int fd)
+{
+	struct ks_op *op = (struct ks_op *)w;
+	struct ks_shim *s = op->proc->task->shim;
+	struct ks_op *next = op->next;
+
+	s->n_workers--;
+	if (*res->warning)
+		ks_shim_log("warning", "%s: %s", op->proc->task->id, res->warning);
+	if (res->r < 0)
+		ks_shim_log("error", "%s: %s", op->proc->task->id, res->err.msg);
+	op->proc->ops = next;
+	op->done(op, res, fd);
+	op_free(op);
+	if (next)
+		begin(next);
+	ks_shim_reap_orphans(s);
+}
+
+static void begin(struct ks_op *op)
+{
+	struct ks_shim *s = op->proc->task->shim;
+	struct ks_worker_result res = { 0 };
+	int r = s->n_workers < KS_WORKER_MAX ?
+			ks_worker_start(&s->loop, &op->worker, &res.err) :
+			ks_err_kind(&res.err, KS_ERR_EXHAUSTED,
+				    "the shim has %d operations at work", KS_WORKER_MAX);
+
+	s->n_workers++;
+	res.r = r;
+	if (r < 0)
+		done(&op->worker, &res, -EBADF);
+}
+
+void ks_op_start(struct ks_op *op)
+{
+	struct ks_op **at = &op->proc->ops;
+
+	op->worker.run = run;
+	op->worker.done = done;
+	while (*at)
+		at = &(*at)->next;
+	*at = op;
+	if (op->proc->ops == op)
+		begin(op);
+}
+
+void ks_op_run(struct ks_proc *p, struct ks_ttrpc_call *call,
+	       int (*run_it)(struct ks_op *, struct ks_worker_result *, int *, struct ks_err *),
+	       void (*done_it)(struct ks_op *, const struct ks_worker_result *, int))
+{
+	struct ks_op *op = ks_op_new(p, call);
+	struct ks_err err = KS_ERR_INIT;
+
+	if (!op) {
+		ks_err_oom(&err);
+		if (call)
+			ks_ttrpc_fail(call, &err);
+		return;
+	}
+	op->run = run_it;
+	op->done = done_it;
+	ks_op_start(op);
+}
+
+void ks_op_warn(struct ks_worker_result *res, const struct ks_strv *list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		n += ks_fmt(res->warning + n, sizeof(res->warning) - n, "%s%s", i ? "; " : "",
+			    list->v[i]);
+}

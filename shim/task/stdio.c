@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stdio.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <kshim/compat.h>
+#include <kshim/fd.h>
+#include <kshim/str.h>
+
+#define LOGGER_ARGS 64
+
+int ks_stdio_names_copy(struct ks_stdio_names *to, const struct ks_stdio_names *from)
+{
+	*to = (struct ks_stdio_names){ strdup(from->in), strdup(from->out), strdup(from->err),
+				       from->terminal };
+	return to->in && to->out && to->err ? 0 : -ENOMEM;
+}
+
+static int open_fifo(const char *path, int flags, int *ret, struct ks_err *err)
+{
+	struct stat st;
+	ks_auto_fd int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return ks_err_set(err, -errno, "open %s", path);
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return ks_err_kind(err, KS_ERR_INVALID, "%s is not a FIFO", path);
+	*ret = KS_TAKE_FD(fd);
+	return 0;
+}
+
+/* The ends of one stream: @mine opened first, so that the process's end opens at once. */
+static int open_ends(const char *path, bool input, int *theirs, int *mine, struct ks_err *err)
+{
+	/* The first open of a writer needs a reader; a reader needs nobody. */
+	int *reader = input ? theirs : mine, *writer = input ? mine : theirs;
+	int r = open_fifo(path, O_RDONLY, reader, err);
+
+	if (r == 0)
+		r = open_fifo(path, O_WRONLY, writer, err);
+	if (r == 0 && fcntl(*theirs, F_SETFL, input ? O_RDONLY : O_WRONLY) < 0)
+		r = ks_err_set(err, -errno, "prepare %s", path);
+	return r;
+}
+
+static int open_null(int *ret, struct ks_err *err)
+{
+	*ret = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return *ret < 0 ? ks_err_set(err, -errno, "open /dev/null") : 0;
+}
+
+static int open_file(const char *path, int *ret, struct ks_err *err)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+
+	if (path[0] != '/' || strlen(path) >= sizeof(dir))
+		return ks_err_kind(err, KS_ERR_INVALID, "file://%s: not an absolute path", path);
+	ks_fmt(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	int r = *dir ? ks_mkdir_p_at(AT_FDCWD, dir, 0755) : 0;
+
+	if (r < 0)
+		return ks_err_set(err, r, "make %s", dir);
+	*ret = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
+	return *ret < 0 ? ks_err_set(err, -errno, "open %s", path) : 0;
+}
+
+static int open_logger(struct ks_stdio *s, const char *name, bool want_err, struct ks_err *err)
+{
+	int out[2], errs[2] = { -EBADF, -EBADF };
+
+	s->logger = strdup(name);
+	if (!s->logger)
+		return ks_err_oom(err);
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return ks_err_set(err, -errno, "make a pipe");
+	s->logger_in[0] = out[0];
+	s->fds[1] = out[1];
+	if (want_err && pipe2(errs, O_CLOEXEC) < 0)
+		return ks_err_set(err, -errno, "make a pipe");
+	s->logger_in[1] = errs[0];
+	s->fds[2] = errs[1];
+	return 0;
+}
+
+static int open_output(struct ks_stdio *s, int i, const char *name, struct ks_err *err)
+{
+	const char *file = ks_str_prefix(name, "file://");
+
+	if (!*name)
+		return open_null(&s->fds[i], err);
+	if (file)
+		return open_file(file, &s->fds[i], err);
+	if (strstr(name, "://"))
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "\"%.*s\": of these only file:// and binary:// are supported",
+				   200, name);
+	return open_ends(name, false, &s->fds[i], &s->keep[i], err);
+}
+
+int ks_stdio_open(struct ks_stdio *s, const struct ks_stdio_names *n, uid_t uid, gid_t gid,
+		  struct ks_err *err)
+{
+	bool logger = ks_str_prefix(n->out, "binary://") != NULL;
+	int r = !*n->in ? open_null(&s->fds[0], err) :
+			  open_ends(n->in, true, &s->fds[0], &s->keep[0], err);
+
+	if (r == 0 && logger)
+		r = open_logger(s, n->out, !n->terminal, err);
+	else if (r == 0)
+		r = open_output(s, 1, n->out, err);
+	if (r == 0 && !logger && !n->terminal)
+		r = open_output(s, 2, n->err, err);
+	/* Root of a user namespace must be able to open its /dev/stdout again. */
+	for (int i = 0; i < 3 && r == 0 && (uid || gid); i++)
+		if (s->fds[i] >= 0 && fchown(s->fds[i], uid, gid) < 0 && errno != EPERM)
+			r = ks_err_set(err, -errno, "give standard streams to uid %u", uid);
+	return r;
+}
+
+static int hex(char c)
+{
+	return isdigit((unsigned char)c) ? c - '0' : (tolower((unsigned char)c) - 'a') + 10;
+}
+
+/* "%2F" and "+" of a query; in place. */
+static void decode(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++, to++) {
+		*to = *s == '+' ? ' ' : *s;
+		if (*s == '%' && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2])) {
+			*to = (char)(hex(s[1]) << 4 | hex(s[2]));
+			s += 2;
+		}
+	}
+	*to = '\0';
+}
+
+/* binary:///path?key=value&…: the program, then keys and values in their order. */
+static void logger_args(char *text, char **argv)
+{
+	char *query = strchr(text, '?');
+	int n = 0;
+
+	if (query)
+		*query++ = '\0';
+	argv[n++] = text;
+	decode(text);
+	while (query && *query && n < LOGGER_ARGS - 2) {
+		char *next = strchr(query, '&'), *value;
+
+		if (next)
+			*next++ = '\0';
+		value = strchr(query, '=');
+		if (value)
+			*value++ = '\0';
+		decode(query);
+		argv[n++] = query;
+		if (value && *value) {
+			decode(value);
+			argv[n++] = value;
+		}
+		query = next;
+	}
+	argv[n] = NULL;
+}
+
+static void exec_logger(struct ks_stdio *s, const char *ns, const char *id, int ready)
+{
+	char *argv[LOGGER_ARGS], *text = s->logger + strlen("binary://");
+	char ns_env[512], id_env[2048];
+	char *env[] = { ns_env, id_env, NULL };
+
+	ks_fmt(ns_env, sizeof(ns_env), "CONTAINER_NAMESPACE=%s", ns);
+	ks_fmt(id_env, sizeof(id_env), "CONTAINER_ID=%s", id);
+	logger_args(text, argv);
+	/* Out of the way of 3, 4 and 5 first: they may be among them. */
+	int from[3] = { s->logger_in[0], s->logger_in[1], ready };
+
+	for (int i = 0; i < 3; i++)
+		from[i] = from[i] < 0 ? open("/dev/null", O_RDONLY | O_CLOEXEC) :
+					fcntl(from[i], F_DUPFD_CLOEXEC, 16);
+	for (int i = 0; i < 3; i++)
+		if (dup2(from[i], 3 + i) < 0)
+			_exit(126);
+	setsid();
+	execve(text, argv, env);
+	_exit(127);
+}
+
+/* Until it closes, or writes to, what it is given for that. */
+static int start_logger(struct ks_stdio *s, const char *ns, const char *id, int32_t *ret,
+			struct ks_err *err)
+{
+	int ready[2];
+	char byte;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return ks_err_set(err, -errno, "make a pipe");
+	pid_t pid = fork();
+
+	if (pid == 0)
+		exec_logger(s, ns, id, ready[1]);
+	int r = pid < 0 ? ks_err_set(err, -errno, "fork") : 0;
+
+	close(ready[1]);
+	if (r == 0) {
+		ssize_t n = read(ready[0], &byte, 1);
+
+		(void)n;
+		*ret = pid;
+	}
+	close(ready[0]);
+	return r;
+}
+
+int ks_stdio_use(struct ks_stdio *s, const char *ns, const char *id, int32_t *ret_logger,
+		 struct ks_err *err)
+{
+	/* Under a terminal only the master is joined to them, in the shim. */
+	bool terminal = s->fds[2] < 0;
+	int r = s->logger ? start_logger(s, ns, id, ret_logger, err) : 0;
+
+	for (int i = 0; i < 3 && r == 0 && !terminal; i++)
+		if (dup2(s->fds[i], i) < 0)
+			r = ks_err_set(err, -errno, "set up standard streams");
+	return r;
+}
+
+/* The last word is out: the reader gets its end of file. */
+static void on_relay_end(struct ks_relay *r)
+{
+	struct ks_stdio *s = r->data;
+
+	r->out.drop = true;
+	r->to.watch.fd = -EBADF;
+	s->fds[1] = ks_fd_close(s->fds[1]);
+}
+
+static int start_relay(struct ks_stdio *s, struct ks_loop *l, struct ks_err *err)
+{
+	struct ks_relay_fds fds = { .in = -EBADF, .out = s->fds[1], .tty = s->tty_fd };
+	struct ks_relay *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return ks_err_oom(err);
+	s->relay = r;
+	if (s->keep[0] >= 0)
+		fds.in = s->fds[0];
+	for (int i = 0; i < 2; i++)
+		if (s->fds[i] >= 0)
+			(void)fcntl(s->fds[i], F_SETFL, (i ? O_WRONLY : O_RDONLY) | O_NONBLOCK);
+	r->data = s;
+	r->ended = on_relay_end;
+	return ks_relay_start(r, l, &fds, err);
+}
+
+int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, pid_t logger,
+		     struct ks_err *err)
+{
+	for (int i = 0; i < 2; i++)
+		s->logger_in[i] = ks_fd_close(s->logger_in[i]);
+	if (logger > 0)
+		s->logger_pidfd = ks_sys_pidfd_open(logger);
+	if (tty_fd >= 0) {
+		s->tty_fd = tty_fd;
+		return start_relay(s, l, err);
+	}
+	for (int i = 0; i < 3; i++)
+		s->fds[i] = ks_fd_close(s->fds[i]);
+	return 0;
+}
+
+void ks_stdio_close_in(struct ks_stdio *s)
+{
+	s->keep[0] = ks_fd_close(s->keep[0]);
+}
+
+void ks_stdio_close(struct ks_stdio *s, struct ks_loop *l)
+{
+	if (s->relay) {
+		s->relay->ended = NULL;
+		ks_relay_finish(s->relay, 0);
+		ks_relay_stop(s->relay, l);
+		free(s->relay);
+		s->relay = NULL;
+	}
+	for (int i = 0; i < 3; i++) {
+		s->fds[i] = ks_fd_close(s->fds[i]);
+		s->keep[i] = ks_fd_close(s->keep[i]);
+		s->logger_in[i] = ks_fd_close(s->logger_in[i]);
+	}
+	s->tty_fd = ks_fd_close(s->tty_fd);
+	if (s->logger_pidfd >= 0)
+		(void)ks_sys_pidfd_send_signal(s->logger_pidfd, SIGTERM);
+	s->logger_pidfd = ks_fd_close(s->logger_pidfd);
+	free(s->logger);
+	s->logger = NULL;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <kshim/channel.h>
+#include <kshim/compat.h>
+#include <kshim/fd.h>
+
+_Static_assert(sizeof(struct ks_worker_result) <= KS_CHANNEL_MAX_BYTES, "one message");
+
+static void work(struct ks_worker *w, int sock)
+{
+	struct ks_worker_result res = { 0 };
+	sigset_t none;
+	int fd = -EBADF;
+
+	/* Hooks and tools that are started from here expect the usual. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGPIPE, SIG_DFL);
+	w->run(w, &res, &fd);
+	(void)ks_channel_send(sock, 0, &res, sizeof(res), fd, NULL);
+	_exit(0);
+}
+
+static void lost(struct ks_worker_result *res, const siginfo_t *si)
+{
+	*res = (struct ks_worker_result){ .r = -EIO };
+	ks_err_kind(&res->err, KS_ERR_INTERNAL, "the shim's worker died (%s %d)",
+		    si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status);
+}
+
+/*
+ * Only when it has ended: what it started has the shim as its parent by then, so that its exit
+ * status is the shim's to fetch.
+ */
+static int on_end(struct ks_loop *l, struct ks_watch *watch, uint32_t events, struct ks_err *err)
+{
+	struct ks_worker *w = watch->data;
+	struct ks_worker_result res;
+	siginfo_t si = { 0 };
+	struct ks_msg m;
+	int fd = -EBADF;
+
+	(void)events;
+	(void)err;
+	if (waitid(P_PIDFD, (id_t)w->pidfd, &si, WEXITED | WNOHANG) == 0 && si.si_pid == 0)
+		return 0;
+	ks_loop_remove(l, watch);
+	w->pidfd = ks_fd_close(w->pidfd);
+	if (ks_channel_recv(w->sock, &m, &fd, NULL) == 0 && m.len == sizeof(res))
+		memcpy(&res, m.data, sizeof(res));
+	else
+		lost(&res, &si);
+	w->sock = ks_fd_close(w->sock);
+	w->done(w, &res, fd);
+	return 0;
+}
+
+int ks_worker_start(struct ks_loop *l, struct ks_worker *w, struct ks_err *err)
+{
+	int pair[2];
+
+	assert(w->run && w->done);
+	int r = ks_channel_pair(pair, err);
+
+	if (r < 0)
+		return r;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close(pair[0]);
+		work(w, pair[1]);
+	}
+	r = pid < 0 ? -errno : 0;
+	close(pair[1]);
+	w->loop = l;
+	w->sock = pair[0];
+	w->pidfd = pid < 0 ? -EBADF : ks_sys_pidfd_open(pid);
+	if (pid >= 0 && w->pidfd < 0) {
+		r = -errno;
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	w->watch = (struct ks_watch){ .fd = w->pidfd, .fn = on_end, .data = w };
+	if (r < 0) {
+		w->sock = ks_fd_close(w->sock);
+		return ks_err_set(err, r, "start a worker");
+	}
+	r = ks_loop_add(l, &w->watch, EPOLLIN, err);
+	/* It has begun: what it does cannot be called back, only waited for. */
+	assert(r == 0);
+	return 0;
+}
