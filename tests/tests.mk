@@ -4,7 +4,7 @@
 .PHONY: check check-podman check-docker check-containerd check-engines diff check-unit check-root check-asan check-ubsan check-valgrind fuzz fuzz-replay \
 	test-programs lint format bench demo coverage man clean compile_commands.json
 
-SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t tests/engines/*.t tests/diff/*.t))
+SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t tests/engines/*.t tests/shim/*.t tests/diff/*.t))
 # T=NAME picks scripts, or unit tests, by a part of their path.
 PICK := $(if $(T),$(foreach s,$(SCRIPTS) $(UNIT_BINS),$(if $(findstring $(T),$(s)),$(s))),\
 	$(UNIT_BINS) $(SCRIPTS))

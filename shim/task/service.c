@@ -348,8 +348,11 @@ static void on_pids(struct ks_shim *s, struct ks_ttrpc_call *call, const void *m
 		return;
 	int r = ks_container_pids(&call->arena, t->root_fd, t->id, &pids, &n, &err);
 
-	/* An empty list would have containerd take a living container for a leaked one. */
-	if ((r < 0 || !n) && !t->init.ended) {
+	/*
+	 * An empty list would have a containerd that has just started take the shim for a leaked
+	 * one, and the end of a task that nobody has seen for none.
+	 */
+	if (r < 0 || !n) {
 		pids = &t->init.pid;
 		n = 1;
 		r = 0;

@@ -79,7 +79,9 @@ leaks() { # prints what belongs to this test and is still there
 	losetup -n -O NAME,BACK-FILE 2>/dev/null | grep -F "$T/"
 	find /sys/fs/cgroup -maxdepth 3 -type d -name "kshim-$TAG*" 2>/dev/null
 	for p in $(own_processes); do echo "process $p $(cat "/proc/$p/comm" 2>/dev/null)"; done
-	find "$T/run" -mindepth 1 -maxdepth 1 ! -name seccomp 2>/dev/null
+	# Below containerd the root has a directory for each of its namespaces, which stays.
+	find "$T/run" -mindepth 1 -maxdepth 1 ! -name seccomp ! -name default ! -name k8s.io 2>/dev/null
+	find "$T"/run/{default,k8s.io} -mindepth 1 -maxdepth 1 ! -name seccomp ! -name pods 2>/dev/null
 	find "$T"/state/{pods,journal,trash} -mindepth 1 -maxdepth 1 2>/dev/null
 }
 
