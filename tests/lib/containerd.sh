@@ -76,9 +76,10 @@ shim_of() { # CONTAINER: the pid of the shim that has it
 	done
 }
 
-pids_of_shims() { # of this test
+pids_of_shims() { # of this test; a keeper is forked from one and has its command line
 	local p
 	for p in $(own_processes); do
+		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != kshim-keeper ] || continue
 		tr '\0' ' ' <"/proc/$p/cmdline" | grep -q '^containerd-shim-kshim-v2 -namespace' && echo "$p"
 	done
 }
