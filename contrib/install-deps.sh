@@ -9,7 +9,7 @@ build="gcc make pkg-config libc6-dev libyajl-dev libseccomp-dev libcap-dev libmo
 run="e2fsprogs xfsprogs util-linux mount libmount1"
 test="crun runc busybox-static jq perl python3 hyperfine clang clang-format clang-tidy cppcheck
 	libclang-rt-14-dev shellcheck codespell git valgrind time containerd podman conmon
-	docker.io procps iproute2 uidmap strace"
+	docker.io procps iproute2 uidmap strace python3-grpcio debian-archive-keyring"
 demo="mmdebstrap"
 vm="mmdebstrap qemu-system-x86 cpio xz-utils python3"
 

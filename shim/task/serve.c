@@ -187,6 +187,7 @@ int ks_shim_serve(const struct ks_shim_args *args, const struct ks_shim_env *env
 	s.server.data = &s;
 	(void)fcntl(KS_SHIM_LISTEN_FD, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(KS_SHIM_LISTEN_FD, F_SETFL, O_RDWR | O_NONBLOCK);
+	prctl(PR_SET_NAME, "kshim-shim", 0, 0, 0);
 	/* Containers' processes are this one's children, whoever made them. */
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return ks_err_set(err, -errno, "become a subreaper");

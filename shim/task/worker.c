@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ static void work(struct ks_worker *w, int sock)
 	sigset_t none;
 	int fd = -EBADF;
 
+	prctl(PR_SET_NAME, "kshim-worker", 0, 0, 0);
 	/* Hooks and tools that are started from here expect the usual. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -76,11 +76,10 @@ shim_of() { # CONTAINER: the pid of the shim that has it
 	done
 }
 
-pids_of_shims() { # of this test; a keeper is forked from one and has its command line
+pids_of_shims() { # of this test
 	local p
 	for p in $(own_processes); do
-		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != kshim-keeper ] || continue
-		tr '\0' ' ' <"/proc/$p/cmdline" | grep -q '^containerd-shim-kshim-v2 -namespace' && echo "$p"
+		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != kshim-shim ] || echo "$p"
 	done
 }
 status_is() { ctr task ls | grep -q "^$1 .* *$2"; }
