@@ -90,6 +90,7 @@ fuzz:
 
 bench: all $(B)/helper/floor
 	BUILD=$(abspath $(B)) tests/bench/bench.sh $(RUNS)
+	BUILD=$(abspath $(B)) tests/bench/shim.sh $(RUNS)
 
 lint: compile_commands.json
 	BUILD=$(abspath $(B)) tests/lint/lint.sh

@@ -4,9 +4,9 @@
 
 cri.py SOCKET VERB ARGUMENT...; what has a result prints it. Messages are
 written by their field numbers (cri-api, runtime/v1/api.proto).
-  runp HANDLER NAMESPACE NAME UID [KEY=VALUE...]    annotations; prints the id
+  podrun HANDLER NAMESPACE NAME UID [KEY=VALUE...]    annotations; prints the id
   create POD-ID NAMESPACE NAME UID CONTAINER IMAGE [KEY=VALUE...] -- COMMAND...
-  start|stop|rm CONTAINER-ID        stopp|rmp POD-ID
+  start|stop|rm CONTAINER-ID        podstop|podrm POD-ID
   exec CONTAINER-ID COMMAND...      prints its output, ends with its code
   status CONTAINER-ID               prints the state and the exit code
   stats CONTAINER-ID                prints the CPU time in ns and the memory in bytes
@@ -41,7 +41,7 @@ class Client:
         stub = self.channel.unary_unary("/runtime.v1.RuntimeService/" + method)
         return stub(encode(fields), timeout=60, wait_for_ready=True)
 
-    def runp(self, handler, ns, name, uid, *words):
+    def podrun(self, handler, ns, name, uid, *words):
         config = pod_config(ns, name, uid, words)
         print(dig(self.call("RunPodSandbox", {1: config, 2: handler}), 1).decode())
 
@@ -66,10 +66,10 @@ class Client:
     def rm(self, i):
         self.call("RemoveContainer", {1: i})
 
-    def stopp(self, i):
+    def podstop(self, i):
         self.call("StopPodSandbox", {1: i})
 
-    def rmp(self, i):
+    def podrm(self, i):
         self.call("RemovePodSandbox", {1: i})
 
     def exec(self, i, *command):

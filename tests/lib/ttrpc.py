@@ -61,7 +61,7 @@ def main():
         sys.exit(1)
     for number, values in decode(answer.get(2, [b""])[0]).items():
         for v in values:
-            print(f"{number}={v.decode(errors='replace') if isinstance(v, bytes) else v}")
+            print(f"{number}={v.decode(errors='replace').replace(chr(0), '') if isinstance(v, bytes) else v}")
 
 
 main()

@@ -39,8 +39,8 @@ ctr -n k8s.io image ls -q | grep -q kshim-test || skip_all "the image cannot be 
 pods=
 stop_all() {
 	for p in $pods; do
-		cri stopp "$p" >/dev/null 2>&1
-		cri rmp "$p" >/dev/null 2>&1
+		cri podstop "$p" >/dev/null 2>&1
+		cri podrm "$p" >/dev/null 2>&1
 	done
 	ctd_stop
 }
@@ -51,7 +51,7 @@ TEMPLATES='dev.kshim.volume-claim-templates=[{"metadata":{"name":"data"},"spec":
 MOUNTS='dev.kshim.volume-mounts={"*":[{"name":"tmp","mountPath":"/mnt/tmp"},{"name":"mem","mountPath":"/mnt/mem"},{"name":"data","mountPath":"/mnt/data"}]}'
 A=("$VOLUMES" "$TEMPLATES" "$MOUNTS")
 pod() { # NAME UID: sets P
-	try cri runp kshim catalog "$1" "$2" "${A[@]}"
+	try cri podrun kshim catalog "$1" "$2" "${A[@]}"
 	P=$out
 	pods="$pods $P"
 }
@@ -91,7 +91,7 @@ grep -q "$T/state" /proc/self/mounts
 is $? 1 "no volume stands in the host's mount table"
 
 # A second pod of the name, while the first one lives.
-try cri runp kshim catalog mysql-0 $U2 "${A[@]}"
+try cri podrun kshim catalog mysql-0 $U2 "${A[@]}"
 like "$rc:$err" "255:*pod catalog/mysql-0 is running already*$U1*" "a second pod of the name is refused, and the holder named"
 
 # A container that restarts.
@@ -111,9 +111,9 @@ is "$(cri status "$db")" "running 0" "containerd killed and started again: the c
 try cri exec "$db" cat /mnt/data/f
 is "$rc:$out" "0:kept" "and can be worked with"
 
-cri stopp "$first"
+cri podstop "$first"
 is "$(cri status "$db" | cut -d' ' -f1)" exited "StopPodSandbox"
-cri rmp "$first"
+cri podrm "$first"
 wait_for 5 eval '[ -z "$(pids_of_shims)" ]'
 ok $? "RemovePodSandbox; the shim has ended"
 
@@ -129,8 +129,8 @@ is "$(tr -d '\n' <<<"$out")" "/mnt/mem:/mnt/tmp:" "and empty emptyDirs"
 kill -KILL "$(pids_of_shims)"
 wait_for 10 eval '[ "$(cri status "$db" | cut -d" " -f1)" != running ]'
 ok $? "its shim killed: Kubernetes is told"
-cri stopp "$P"
-cri rmp "$P"
+cri podstop "$P"
+cri podrm "$P"
 # Until all of the dead one is gone it is refused, and kubelet tries again.
 U3=33333333-3333-4333-8333-333333333333
 again() { pod mysql-0 $U3 && [ "$rc" = 0 ]; }
@@ -139,8 +139,8 @@ db=$(container mysql-0 $U3 db sleep 1000)
 cri start "$db"
 try cri exec "$db" cat /mnt/data/f
 is "$rc:$out" "0:kept" "the next one has the disk, whole"
-cri stopp "$P"
-cri rmp "$P"
+cri podstop "$P"
+cri podrm "$P"
 wait_for 5 eval '[ -z "$(pids_of_shims)" ]'
 "$K" volume delete -n catalog data-mysql-0
 stop_all

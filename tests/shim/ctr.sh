@@ -59,7 +59,7 @@ ok $? "run -d"
 shim=$(shim_of "$C")
 [ -n "$shim" ] && [ "$(pids_of_shims | wc -l)" = 1 ]
 ok $? "one shim"
-is "$(ls -l "/proc/$shim/fd" | grep -c "$R")" 0 "that holds nothing of the root file system"
+is "$(find "/proc/$shim/fd" -lname "$R*" | wc -l)" 0 "that holds nothing of the root file system"
 try ctr task exec --exec-id e1 "$C" sh -c 'echo from-exec; exit 6'
 is "$rc:$out" 6:from-exec "exec"
 try ctr task exec --exec-id e2 --cwd /tmp --user 1000 "$C" sh -c 'pwd; id -u'
@@ -173,21 +173,21 @@ ok $? "with the last one it ends"
 
 # A pod's disk by annotation, and its identity.
 "$K" volume create -n ns data --size 16Mi
-P="--annotation dev.kshim.pod=ns/p-0"
-D='--annotation dev.kshim.volumes=[{"name":"d","persistentVolumeClaim":{"claimName":"data"}}]'
-M='--annotation dev.kshim.volume-mounts={"*":[{"name":"d","mountPath":"/mnt"}]}'
+P=(--annotation dev.kshim.pod=ns/p-0
+	--annotation 'dev.kshim.volumes=[{"name":"d","persistentVolumeClaim":{"claimName":"data"}}]'
+	--annotation 'dev.kshim.volume-mounts={"*":[{"name":"d","mountPath":"/mnt"}]}')
 for word in first second; do
-	run $P $D $M "$R" "$C" sh -c "cat /mnt/f 2>/dev/null; echo $word >/mnt/f"
+	run "${P[@]}" "$R" "$C" sh -c "cat /mnt/f 2>/dev/null; echo $word >/mnt/f"
 done
 is "$rc:$out" "0:first" "a volume by annotation: the next one finds the file"
-ctr run -d $P $D $M $O "$R" "$TAG-a" sleep 1000 >/dev/null 2>&1 </dev/null
-run $P $D $M "$R" "$TAG-b" true
+ctr run -d "${P[@]}" $O "$R" "$TAG-a" sleep 1000 >/dev/null 2>&1 </dev/null
+run "${P[@]}" "$R" "$TAG-b" true
 like "$rc:$err" "1:*pod ns/p-0 is running already*$TAG-a*" "a second pod of the name is refused; the client is told who holds it"
 kill -KILL "$(shim_of "$TAG-a")"
 wait_for 10 eval '! ctr task ls -q | grep -q "$TAG-a"'
 ok $? "the shim killed: containerd cleans up"
 ctr c rm "$TAG-a"
-run $P $D $M "$R" "$C" cat /mnt/f
+run "${P[@]}" "$R" "$C" cat /mnt/f
 is "$rc:$out" "0:second" "the disk is whole, and the next pod of the name starts"
 "$K" volume delete -n ns data
 
