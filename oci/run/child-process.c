@@ -132,6 +132,20 @@ static int set_caps(struct ks_child *c)
 	return 0;
 }
 
+/*
+ * The user's own from now on, so that /dev/stdout can be opened again, as runc and crun do. Pipes
+ * alone: a file or a device of the caller keeps its owner.
+ */
+static void give_streams(const struct ks_plan_process *p)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_uid != p->uid &&
+		    fchown(fd, p->uid, (gid_t)-1) < 0)
+			continue; /* not ours to give, as in a user namespace */
+}
+
 int ks_child_identity(struct ks_child *c)
 {
 	const struct ks_plan_process *p = &c->p->process;
@@ -142,6 +156,7 @@ int ks_child_identity(struct ks_child *c)
 	/* The capabilities are to outlive the change of user, up to set_caps(). */
 	if (p->caps.set && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return ks_err_set(&c->err, -errno, "keep capabilities");
+	give_streams(p);
 	/* A user namespace with setgroups denied has no supplementary groups to drop. */
 	if (syscall(SYS_setgroups, p->n_gids, p->gids) < 0 && (p->n_gids || errno != EPERM))
 		return ks_err_set(&c->err, -errno, "set the supplementary groups");

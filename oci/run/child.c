@@ -97,6 +97,16 @@ static int step_join_namespaces(struct ks_child *c)
 	return 0;
 }
 
+/* For the children of this process. */
+static int step_join_pidns(struct ks_child *c)
+{
+	int fd = c->p->join_fd[KS_NS_PID];
+
+	if (fd >= 0 && setns(fd, CLONE_NEWPID) < 0)
+		return ks_err_set(&c->err, -errno, "join the pid namespace");
+	return 0;
+}
+
 static int step_names(struct ks_child *c)
 {
 	const char *h = c->p->hostname, *d = c->p->domainname;
@@ -260,19 +270,25 @@ static const struct step init_steps[] = {
 	{ NULL, NULL },
 };
 
-static const struct step exec_steps[] = {
+/* Of an exec, in a process that the container cannot see: nothing of the host is left at the end.
+ */
+static const struct step enter_steps[] = {
 	{ "initial CPUs", ks_child_initial_cpus },
 	{ "join cgroup", step_join_cgroup },
 	{ "final CPUs", ks_child_final_cpus },
 	{ "map ids", step_wait_go },
 	{ "label", ks_child_label },
+	{ "join pid namespace", step_join_pidns },
 	{ "join namespaces", step_join_namespaces },
-	{ "session", ks_child_session },
-	{ "console", ks_child_console },
-	{ "prepare", step_prepare },
-	{ "start", step_wait_start },
-	{ "exec", ks_child_exec },
+	{ "descriptors", step_close_others },
 	{ NULL, NULL },
+};
+
+/* And in the process itself, which the container can trace if it may trace at all. */
+static const struct step exec_steps[] = {
+	{ "session", ks_child_session }, { "console", ks_child_console },
+	{ "prepare", step_prepare },	 { "start", step_wait_start },
+	{ "exec", ks_child_exec },	 { NULL, NULL },
 };
 
 /* Signals as a program expects them at its start, whatever the caller of kshim ignored. */
@@ -289,16 +305,15 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void ks_child_run(struct ks_plan *p, int sock)
+static void child_init(struct ks_child *c, struct ks_plan *p, int sock)
 {
-	struct ks_child c = {
+	*c = (struct ks_child){
 		.p = p,
 		.sock = sock,
 		.start_fd = -EBADF,
 		.state_fd = -EBADF,
 		.proc_fd = -EBADF,
 	};
-
 	/*
 	 * Not dumpable: a process of a namespace that is joined below must not
 	 * trace this one or read its descriptors (CVE-2016-9962).
@@ -307,10 +322,29 @@ void ks_child_run(struct ks_plan *p, int sock)
 	/* Mount points that are made must be passable for every user of the container. */
 	umask(0022);
 	reset_signals();
+}
+
+void ks_child_run(struct ks_plan *p, int sock)
+{
+	struct ks_child c;
+
+	child_init(&c, p, sock);
 	(void)run_steps(&c, p->rootfs_fd >= 0 ? init_steps : exec_steps);
 	/* exec returned or a step failed: tell whoever waits. */
 	int to = c.start_fd >= 0 ? c.start_fd : sock;
 
 	(void)ks_channel_send(to, KS_MSG_ERROR, &c.err, sizeof(c.err), -1, NULL);
 	_exit(c.err.kind == KS_ERR_NO_COMMAND ? 127 : 126);
+}
+
+int ks_child_enter(struct ks_plan *p, int sock, struct ks_err *err)
+{
+	struct ks_child c;
+
+	child_init(&c, p, sock);
+	int r = run_steps(&c, enter_steps);
+
+	if (r < 0)
+		*err = c.err;
+	return r;
 }

@@ -82,6 +82,35 @@ fail:
 	_exit(1);
 }
 
+/*
+ * An exec goes into the container's namespaces before it is made in its pid namespace. The other
+ * way round, a process of the container that may trace would find one there that still has the
+ * host's root and this process's descriptors, and not being dumpable is no help against
+ * CAP_SYS_PTRACE.
+ */
+static void run_exec_intermediate(struct ks_plan *p, int sock)
+{
+	struct ks_err err = KS_ERR_INIT;
+	int pidfd = -1;
+
+	if (ks_child_enter(p, sock, &err) < 0)
+		goto fail;
+	p->cgroup.v2_fd = -EBADF; /* this process is in it already */
+	pid_t pid = clone_child(p, CLONE_PARENT, &pidfd);
+
+	if (pid == 0)
+		ks_child_run(p, sock);
+	if (pid < 0) {
+		ks_err_set(&err, -errno, "clone");
+		goto fail;
+	}
+	(void)ks_channel_send(sock, KS_MSG_PIDFD, NULL, 0, pidfd, NULL);
+	_exit(0);
+fail:
+	(void)ks_channel_send(sock, KS_MSG_ERROR, &err, sizeof(err), -1, NULL);
+	_exit(1);
+}
+
 /* "Pid:\t123" of a pidfd's fdinfo. */
 static pid_t pid_of_pidfd(int pidfd)
 {
@@ -116,13 +145,27 @@ static int fail_message(const struct ks_msg *m, struct ks_err *err)
 	return ks_err_kind(err, KS_ERR_INTERNAL, "unexpected message %u of the child", m->type);
 }
 
+/* The intermediate of an exec is in the container's cgroup, as the process that it makes. */
+static pid_t fork_intermediate(struct ks_plan *p)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+
+	if (p->init_pidfd < 0 || p->cgroup.v2_fd < 0)
+		return fork();
+	args.flags = CLONE_INTO_CGROUP;
+	args.cgroup = (uint64_t)p->cgroup.v2_fd;
+	return ks_sys_clone3(&args);
+}
+
 static int launch_joined(struct ks_plan *p, int pair[2], struct ks_launched *l, struct ks_err *err)
 {
 	struct ks_msg m;
-	pid_t mid = fork();
+	pid_t mid = fork_intermediate(p);
 
 	if (mid < 0)
 		return ks_err_set(err, -errno, "fork");
+	if (mid == 0 && p->init_pidfd >= 0)
+		run_exec_intermediate(p, pair[1]);
 	if (mid == 0)
 		run_intermediate(p, pair[1], pair[0]);
 	int r = ks_channel_recv(pair[0], &m, &l->pidfd, err);
@@ -252,7 +295,8 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 	if (!must_wait)
 		r = ks_channel_send(pair[0], KS_MSG_GO, NULL, 0, -1, err);
 	if (r == 0)
-		r = joins_user ? launch_joined(p, pair, &l, err) : clone_in_pidns(p, &l, err);
+		r = joins_user || p->init_pidfd >= 0 ? launch_joined(p, pair, &l, err) :
+						       clone_in_pidns(p, &l, err);
 	if (r == 0 && l.pid == 0) {
 		close(pair[0]);
 		ks_child_run(p, pair[1]);

@@ -224,3 +224,5 @@ int ks_hooks_run(const struct ks_plan_hooks *h, const char *kind, int state_fd, 
 
 /* child.c: never returns. Context: the child of clone3. */
 void ks_child_run(struct ks_plan *p, int sock) __attribute__((noreturn));
+/* The first half of an exec, in a process that makes the other one then; 0 or -errno. */
+int ks_child_enter(struct ks_plan *p, int sock, struct ks_err *err);

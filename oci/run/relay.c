@@ -11,6 +11,8 @@
 
 #include <kshim/fd.h>
 
+#define FINISH_READS 16 /* without waiting: what a terminal's buffer holds */
+
 /* Fills an empty buffer; -EAGAIN when there is nothing now. */
 static void fill(struct ks_relay_dir *d, int fd)
 {
@@ -22,6 +24,13 @@ static void fill(struct ks_relay_dir *d, int fd)
 	d->eof = n <= 0;
 	d->off = 0;
 	d->len = n > 0 ? (size_t)n : 0;
+}
+
+/* The terminal is gone, and with it whoever would have read what was typed. */
+static void end_input(struct ks_relay *r)
+{
+	r->in.eof = r->in.drop = true;
+	r->in.len = 0;
 }
 
 /* Writes what is there; what cannot be written now stays. */
@@ -126,6 +135,8 @@ static int on_tty(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct
 		flush(&r->in, w->fd);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !r->out.len)
 		fill(&r->out, w->fd);
+	if (r->out.eof)
+		end_input(r);
 	if (r->out.drop)
 		flush(&r->out, -EBADF);
 	return pump(r, l, err);
@@ -177,7 +188,7 @@ void ks_relay_finish(struct ks_relay *r, int wait_ms)
 	if (r->tty_fd < 0)
 		return;
 	/* What is left is written in peace; a reader that is gone, or stands still, ends it. */
-	for (;;) {
+	for (size_t n = 0; wait_ms || n < FINISH_READS; n++) {
 		struct pollfd pfd = { .fd = r->to.watch.fd, .events = POLLOUT };
 
 		if (!r->out.len) {

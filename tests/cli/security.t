@@ -269,6 +269,43 @@ try "$K" run -b "$B" "$TAG-1"
 is "$rc:$out" "0:" "a sysctl is not written into a fake /proc (2025-52881)"
 is "$(cat /proc/sys/kernel/msgmax)" "$msgmax" "and not to the host"
 
+# A container that may trace looks at every process that comes into its pid namespace: an exec
+# must not be there with the host's root, or with descriptors of its caller's.
+cat >"$T/peek.c" <<'X'
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+/* Looks for a file of the host's below the root of each other process; prints when it finds one. */
+int main(int argc, char **argv)
+{
+	char path[4096];
+	(void)argc;
+	puts("looking"), fflush(stdout);
+	for (;;)
+		for (int pid = 2; pid < 400; pid++) {
+			snprintf(path, sizeof(path), "/proc/%d/root%s", pid, argv[1]);
+			if (access(path, F_OK) == 0)
+				puts("escaped"), fflush(stdout);
+		}
+}
+X
+if command -v gcc >/dev/null; then
+	bundle "$B" '.process.capabilities |= map_values(["CAP_SYS_PTRACE"])'
+	gcc -O1 -static -o "$B/rootfs/bin/peek" "$T/peek.c"
+	edit "$B" ".process.args = [\"peek\", \"$T/peek.c\"]"
+	"$K" run -b "$B" "$TAG-1" >"$T/peeked" 2>&1 </dev/null &
+	peeker=$!
+	wait_for 5 grep -q looking "$T/peeked"
+	for i in $(seq 60); do "$K" exec "$TAG-1" true; done
+	is "$(sort -u "$T/peeked")" looking "an exec shows nothing of the host to a container with CAP_SYS_PTRACE"
+	"$K" kill "$TAG-1" KILL
+	wait "$peeker" 2>/dev/null
+	rm -rf "${B:?}/rootfs"
+else
+	skip "an exec shows nothing of the host to a container with CAP_SYS_PTRACE" "needs gcc"
+fi
+
 # The state directories are root's alone.
 "$K" volume create -n ns v --size 16Mi && "$K" volume delete -n ns v
 is "$(mode "$KSHIM_ROOT")" "700 0" "the runtime root is 0700 (2024-25621)"
