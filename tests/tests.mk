@@ -16,8 +16,11 @@ check: test-programs fuzz-replay
 check-root: check
 
 # The tours of engines take minutes; each skips with a reason where the engine cannot run.
-check-podman check-docker check-containerd: check-%: test-programs
+check-podman check-docker: check-%: test-programs
 	$(RUN) tests/engines/$*.t
+# Its own shim for runc with kshim as the binary, and the native shim; 1.6 and 2.x.
+check-containerd: test-programs
+	$(RUN) tests/engines/containerd.t $(sort $(wildcard tests/shim/*.t))
 check-engines: test-programs
 	$(RUN) $(sort $(wildcard tests/engines/*.t))
 
@@ -133,6 +136,8 @@ vm-image:
 	tests/vm/image.sh $(VM_CACHE)
 # T=NAME picks suites; `tests/vm/vm.py list --cache x` names them.
 vm-check: test-programs vm-image
+	@# Guests have no network: what the shim's tests want beside their own packages is taken along.
+	flock $(B) tests/lib/later.sh sid $(B)/later containerd libc6 || :
 	$(VM) check $(T) $(if $(V),-v)
 vm-shell: test-programs vm-image
 	$(VM) shell

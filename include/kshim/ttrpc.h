@@ -20,6 +20,7 @@
 #define KS_FRAME_MAX	 (4U << 20)  /* of the data of one frame: what containerd sends at most */
 #define KS_TTRPC_CONNS	 256	     /* of one server; containerd makes one for each container */
 #define KS_TTRPC_CALLS	 1024	     /* of one connection that wait for their answer */
+#define KS_TTRPC_PARKED	 4096	     /* more of one connection: there is no word for "forget it" */
 #define KS_TTRPC_PENDING (16U << 20) /* bytes that a client does not fetch before it is left */
 
 enum ks_frame_type {
@@ -71,7 +72,7 @@ struct ks_ttrpc_conn;
 struct ks_ttrpc_call {
 	struct ks_ttrpc_conn *conn; /* NULL when it is gone */
 	struct ks_ttrpc_call *next, **link;
-	struct ks_ttrpc_call *parked; /* for a list of who has it */
+	struct ks_ttrpc_call *parked, **parked_link; /* in the list of who has parked it */
 	struct ks_arena arena;
 	uint32_t stream;
 	const char *service, *method; /* in the arena, as the payload */
@@ -84,6 +85,7 @@ struct ks_ttrpc_server {
 	struct ks_watch watch;
 	struct ks_ttrpc_conn *conns;
 	size_t n_conns;
+	bool full; /* of descriptors: new connections wait until one ends */
 	void (*dispatch)(void *data, struct ks_ttrpc_call *call);
 	void *data;
 };
@@ -97,6 +99,16 @@ struct ks_ttrpc_server {
 int ks_ttrpc_server_start(struct ks_ttrpc_server *s, struct ks_loop *l, int fd, struct ks_err *err);
 /** ks_ttrpc_server_stop() - close every connection; calls that are out stay their holders' */
 void ks_ttrpc_server_stop(struct ks_ttrpc_server *s);
+
+/**
+ * ks_ttrpc_park() - keep a call for as long as it takes, in a list
+ *
+ * It gives its request's memory back, and counts no more among those that are at work. With its
+ * connection it goes from the list by itself. Too many of one connection: it is answered so.
+ */
+void ks_ttrpc_park(struct ks_ttrpc_call *call, struct ks_ttrpc_call **list);
+/** ks_ttrpc_unpark() - the first of a list, or NULL */
+struct ks_ttrpc_call *ks_ttrpc_unpark(struct ks_ttrpc_call **list);
 
 /** ks_ttrpc_reply() - answer; consumes @call */
 void ks_ttrpc_reply(struct ks_ttrpc_call *call, const void *payload, size_t len);

@@ -39,6 +39,7 @@ static void kill_all(struct ks_proc *p, int sig, struct ks_ttrpc_call *call,
 
 	if (!op) {
 		ks_err_oom(&err);
+		p->task->killing = false;
 		if (call)
 			ks_ttrpc_fail(call, &err);
 		return;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -48,8 +49,12 @@ static int delete_container(struct ks_arena *a, const struct ks_shim_args *args,
 	char path[PATH_MAX];
 	int r = ks_options_load(a, bundle, &o, err);
 
-	if (r == 0)
-		r = ks_shim_open_root(&o, args->ns, path, sizeof(path), &root, err);
+	/* Damaged, by whatever: what is at the usual place is deleted all the same. */
+	if (r < 0)
+		dprintf(2, "%s\n", err->msg);
+	if (r < 0)
+		o = (struct ks_shim_options){ 0 };
+	r = ks_shim_open_root(&o, args->ns, path, sizeof(path), &root, err);
 	if (r < 0)
 		return r;
 	if (!o.state_dir)
@@ -73,11 +78,19 @@ static void remove_socket(const char *bundle)
 	if (dir < 0 || ks_file_read_at(&a, dir, "address", PATH_MAX, &text, NULL) < 0)
 		return;
 	const char *path = ks_str_prefix(text, "unix://");
-	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (!path || fd < 0 || strlen(path) >= sizeof(sa.sun_path))
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (!slash || fd < 0 || strlen(path) >= sizeof(sa.sun_path))
 		return;
 	ks_fmt(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	const char *parent = ks_arena_strndup(&a, path, (size_t)(slash - path));
+	/* As `start` does: between its bind and its listen a new one looks dead, too. */
+	ks_auto_fd int lock = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return;
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 && errno == ECONNREFUSED)
 		(void)unlink(path);
 }

@@ -187,6 +187,11 @@ static void push(struct ks_events *e, const char *topic, const char *type, bool 
 	env.event = &any;
 	q.envelope = &env;
 	len = pb__forward_request__get_packed_size(&q);
+	/* The envelope of one that never can be sent would keep all others back. */
+	if (len > KS_FRAME_MAX - 1024) {
+		ks_shim_log("error", "an event of %zu bytes (%s) cannot be told", len, topic);
+		return;
+	}
 	struct ks_event *ev = calloc(1, sizeof(*ev) + len);
 
 	if (!ev)

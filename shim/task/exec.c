@@ -99,6 +99,10 @@ void ks_exec_delete(struct ks_proc *p, struct ks_ttrpc_call *call)
 		ks_ttrpc_fail(call, &err);
 		return;
 	}
+	if (p->state == KS_PROC_DELETED) {
+		ks_reply_exit(call, p->pid, &p->exit);
+		return;
+	}
 	if (p->state == KS_PROC_ADDED)
 		ks_proc_fail(p, 0);
 	ks_stdio_close(&p->io, &t->shim->loop);

@@ -34,6 +34,14 @@ static void tell_oom(struct ks_task *t)
 	ks_event_oom(&t->shim->events, t->id);
 }
 
+static void answer_waiters(struct ks_proc *p)
+{
+	struct ks_ttrpc_call *call;
+
+	while ((call = ks_ttrpc_unpark(&p->waiters)))
+		ks_reply_wait(call, &p->exit);
+}
+
 static void publish(struct ks_proc *p)
 {
 	struct ks_task *t = p->task;
@@ -41,14 +49,9 @@ static void publish(struct ks_proc *p)
 	if (p == &t->init && p->exit.status == STATUS_KILLED)
 		tell_oom(t);
 	p->state = KS_PROC_STOPPED;
-	ks_stdio_close_in(&p->io);
+	ks_stdio_ended(&p->io);
 	ks_event_exit(&t->shim->events, t->id, p->exec_id, p->pid, &p->exit);
-	while (p->waiters) {
-		struct ks_ttrpc_call *call = p->waiters;
-
-		p->waiters = call->parked;
-		ks_reply_wait(call, &p->exit);
-	}
+	answer_waiters(p);
 }
 
 void ks_proc_fail(struct ks_proc *p, int status)
@@ -56,12 +59,7 @@ void ks_proc_fail(struct ks_proc *p, int status)
 	p->state = KS_PROC_STOPPED;
 	p->exit.status = status;
 	clock_gettime(CLOCK_REALTIME, &p->exit.at);
-	while (p->waiters) {
-		struct ks_ttrpc_call *call = p->waiters;
-
-		p->waiters = call->parked;
-		ks_reply_wait(call, &p->exit);
-	}
+	answer_waiters(p);
 }
 
 /* Ended, and no start of it is still to be answered. */
@@ -73,7 +71,7 @@ static bool may_tell(const struct ks_proc *p)
 static bool exec_runs(const struct ks_task *t)
 {
 	for (const struct ks_proc *p = t->execs; p; p = p->next)
-		if (p->state == KS_PROC_RUNNING || p->ops)
+		if (p->state == KS_PROC_RUNNING)
 			return true;
 	return false;
 }
@@ -84,6 +82,9 @@ void ks_task_settle(struct ks_task *t)
 		if (may_tell(p))
 			publish(p);
 	if (!may_tell(&t->init) || t->killing)
+		return;
+	/* An exec that is just being started might come into the cgroup behind the kill. */
+	if (ks_task_busy(t))
 		return;
 	/* In a pid namespace of its own all have ended with it. */
 	if (!t->own_pidns && !t->killed) {
@@ -184,6 +185,16 @@ void ks_shim_reap_orphans(struct ks_shim *s)
 	}
 }
 
+static bool cgroup_is_there(const struct ks_task *t)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	struct ks_cgroup_stats s;
+	struct ks_cgroup cg;
+
+	return ks_cgroup_open(&a, t->cgroup, &cg, NULL) == 0 &&
+	       ks_cgroup_stats(&a, &cg, &s, NULL) == 0;
+}
+
 /*
  * v1 tells before it kills, and of nothing else; v2 tells of other events too. What was told is
  * counted, so that the look at a first process's end tells of the rest alone.
@@ -203,8 +214,8 @@ static int on_oom(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct
 		tell_oom(t);
 		return 0;
 	}
-	/* The same comes when the cgroup is removed. */
-	if (t->init.state == KS_PROC_CREATED || t->init.state == KS_PROC_RUNNING) {
+	/* The same comes when the cgroup is removed, by a delete or a start that failed. */
+	if (!t->init.ops && cgroup_is_there(t)) {
 		t->oom_kills += buf[0];
 		ks_event_oom(&t->shim->events, t->id);
 	}

@@ -83,6 +83,10 @@ static int run_create(struct ks_op *op, struct ks_worker_result *res, int *ret_f
 	return 0;
 }
 
+static int run_delete(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
+		      struct ks_err *err);
+static void done_delete(struct ks_op *op, const struct ks_worker_result *res, int fd);
+
 static void done_create(struct ks_op *op, const struct ks_worker_result *res, int fd)
 {
 	struct ks_task *t = op->proc->task;
@@ -103,11 +107,16 @@ static void done_create(struct ks_op *op, const struct ks_worker_result *res, in
 		ks_task_free(t);
 		return;
 	}
+	bool wanted = op->call->conn != NULL;
+
 	t->init.state = KS_PROC_CREATED;
 	ks_task_watch_oom(t);
 	ks_event_create(&s->events, op->create, res->pid);
 	ks_reply_pid(KS_TAKE_PTR(op->call), res->pid);
 	ks_task_settle(t);
+	/* Whoever wanted it has gone meanwhile, and took a failure for granted. */
+	if (!wanted)
+		ks_op_run(&t->init, NULL, run_delete, done_delete);
 }
 
 static struct ks_task *prepare(struct ks_shim *s, const struct ks_create_args *c,
@@ -125,7 +134,7 @@ static struct ks_task *prepare(struct ks_shim *s, const struct ks_create_args *c
 		ks_err_kind(err, KS_ERR_STATE, "the shim is about to end");
 		return NULL;
 	}
-	if (old && (old->init.state != KS_PROC_DELETED || old->init.ops)) {
+	if (old && (old->init.state != KS_PROC_DELETED || ks_task_busy(old))) {
 		ks_err_kind(err, KS_ERR_EXISTS, "container \"%s\" exists already", c->id);
 		return NULL;
 	}
@@ -222,6 +231,11 @@ void ks_proc_start(struct ks_proc *p, struct ks_ttrpc_call *call)
 
 /* ---- delete ------------------------------------------------------------ */
 
+static int fail_running(const struct ks_task *t, struct ks_err *err)
+{
+	return ks_err_kind(err, KS_ERR_STATE, "cannot delete a running process: \"%s\"", t->id);
+}
+
 static int run_delete(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
 		      struct ks_err *err)
 {
@@ -231,11 +245,14 @@ static int run_delete(struct ks_op *op, struct ks_worker_result *res, int *ret_f
 	struct ks_task *t = op->proc->task;
 
 	(void)ret_fd;
+	/* Started while this waited. */
+	if (op->proc->state == KS_PROC_RUNNING)
+		return fail_running(t, err);
 	int r = ks_container_delete(t->root_fd, t->id, true, ks_op_storage(op), &warn, err);
 
 	ks_op_warn(res, &list);
 	/* Gone already: by a failed start, or by the command line. */
-	if (r == -ENOENT)
+	if (r == -ENOENT && err->kind == KS_ERR_NOT_FOUND)
 		r = 0;
 	return r < 0 ? r : ks_rootfs_unmount(t->bundle, err);
 }
@@ -251,10 +268,18 @@ static void done_delete(struct ks_op *op, const struct ks_worker_result *res, in
 		ks_task_settle(t);
 		return;
 	}
-	/* What was only created has ended just now. */
+	/* A second one that waited for the first. */
+	if (p->state == KS_PROC_DELETED) {
+		ks_reply_exit(KS_TAKE_PTR(op->call), p->pid, &p->exit);
+		return;
+	}
+	/* What was only created has ended just now, and execs in it before. */
+	for (struct ks_proc *e = t->execs; e; e = e->next)
+		ks_proc_reap(e);
 	ks_proc_reap(p);
 	ks_stdio_close(&p->io, &t->shim->loop);
 	p->state = KS_PROC_DELETED;
+	ks_task_bury(t);
 	ks_event_delete(&t->shim->events, t->id, p->pid, &p->exit);
 	ks_reply_exit(KS_TAKE_PTR(op->call), p->pid, &p->exit);
 }
@@ -266,8 +291,7 @@ void ks_proc_delete(struct ks_proc *p, struct ks_ttrpc_call *call)
 	if (p->state == KS_PROC_DELETED) {
 		ks_reply_exit(call, p->pid, &p->exit);
 	} else if (p->state == KS_PROC_RUNNING) {
-		ks_err_kind(&err, KS_ERR_STATE, "cannot delete a running process: \"%s\"",
-			    p->task->id);
+		fail_running(p->task, &err);
 		ks_ttrpc_fail(call, &err);
 	} else {
 		ks_op_run(p, call, run_delete, done_delete);

@@ -97,6 +97,17 @@ void ks_op_start(struct ks_op *op)
 {
 	struct ks_op **at = &op->proc->ops;
 
+	const int keep[KS_WORKER_KEEP] = { op->proc->task->root_fd,
+					   op->proc->io.fds[0],
+					   op->proc->io.fds[1],
+					   op->proc->io.fds[2],
+					   op->proc->io.logger_in[0],
+					   op->proc->io.logger_in[1],
+					   -EBADF,
+					   -EBADF };
+
+	for (size_t i = 0; i < KS_WORKER_KEEP; i++)
+		op->worker.keep[i] = keep[i];
 	op->worker.run = run;
 	op->worker.done = done;
 	while (*at)

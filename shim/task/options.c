@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <pb/bootstrap.pb-c.h>
@@ -243,7 +244,7 @@ int ks_options_save(const char *bundle, const struct ks_shim_options *o, struct 
 	ks_auto_json_out struct ks_json_out out = { 0 };
 	ks_auto_fd int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	ks_auto_fd int fd = dir < 0 ? -EBADF :
-				      openat(dir, SAVED,
+				      openat(dir, SAVED ".new",
 					     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 					     0600);
 
@@ -259,6 +260,8 @@ int ks_options_save(const char *bundle, const struct ks_shim_options *o, struct 
 		return ks_err_oom(err);
 	int r = ks_fd_write_all(fd, out.buf.data, out.buf.len);
 
+	if (r == 0 && renameat(dir, SAVED ".new", dir, SAVED) < 0)
+		r = -errno;
 	return r < 0 ? ks_err_set(err, r, "write %s/" SAVED, bundle) : 0;
 }
 

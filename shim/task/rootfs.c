@@ -158,23 +158,20 @@ static int mount_one(const struct ks_rootfs_mount *m, const char *target, struct
 	return 0;
 }
 
-/* A mount below another one: its target is looked up without leaving the root file system. */
-static int target_of(struct ks_arena *a, const struct ks_rootfs_mount *m, const char *rootfs,
-		     const char **ret, struct ks_err *err)
+/* Below the first one it would be looked up through links of the image. */
+static int check_target(const struct ks_rootfs_mount *m, struct ks_err *err)
 {
-	*ret = rootfs;
 	if (ks_str_empty(m->target) || ks_streq(m->target, "/"))
 		return 0;
-	if (strstr(m->target, ".."))
-		return ks_err_kind(err, KS_ERR_INVALID, "mount target \"%.*s\"", 200, m->target);
-	*ret = ks_arena_printf(a, "%s/%s", rootfs, m->target);
-	return *ret ? 0 : ks_err_oom(err);
+	return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+			   "a mount of the root file system on \"%.*s\" is not supported", 200,
+			   m->target);
 }
 
 int ks_rootfs_mount(const struct ks_create_args *c, struct ks_err *err)
 {
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
-	const char *rootfs = ks_arena_printf(&a, "%s/rootfs", c->bundle), *target;
+	const char *rootfs = ks_arena_printf(&a, "%s/rootfs", c->bundle);
 	int r = 0;
 
 	if (!rootfs)
@@ -182,9 +179,9 @@ int ks_rootfs_mount(const struct ks_create_args *c, struct ks_err *err)
 	if (c->n_rootfs && mkdir(rootfs, 0711) < 0 && errno != EEXIST)
 		return ks_err_set(err, -errno, "make %s", rootfs);
 	for (size_t i = 0; i < c->n_rootfs && r == 0; i++) {
-		r = target_of(&a, &c->rootfs[i], rootfs, &target, err);
+		r = check_target(&c->rootfs[i], err);
 		if (r == 0)
-			r = mount_one(&c->rootfs[i], target, err);
+			r = mount_one(&c->rootfs[i], rootfs, err);
 	}
 	if (r < 0)
 		(void)ks_rootfs_unmount(c->bundle, NULL);

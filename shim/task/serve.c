@@ -48,6 +48,17 @@ void ks_shim_stop(struct ks_shim *s)
 }
 
 /* Time is up: for the last events, or for the first task. */
+/* Ended, and what it was made from is gone: its Delete came to nobody, and never will. */
+static bool forgotten(const struct ks_shim *s)
+{
+	for (const struct ks_task *t = s->tasks; t; t = t->next)
+		if (ks_task_busy(t) || (t->init.state != KS_PROC_DELETED &&
+					(t->init.state != KS_PROC_STOPPED ||
+					 access(t->bundle, F_OK) == 0 || errno != ENOENT)))
+			return false;
+	return true;
+}
+
 static int on_idle(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct ks_err *err)
 {
 	struct ks_shim *s = w->data;
@@ -60,7 +71,7 @@ static int on_idle(struct ks_loop *l, struct ks_watch *w, uint32_t events, struc
 	if (s->stopping) {
 		ks_shim_log("warning", "containerd did not take the last events");
 		l->quit = true;
-	} else if (!ks_shim_has_tasks(s) && !s->server.n_conns) {
+	} else if (forgotten(s) && !s->server.n_conns) {
 		ks_shim_stop(s);
 	} else {
 		set_idle(s, IDLE_S);

@@ -161,7 +161,8 @@ static int add_exec(struct ks_task *t, const Pb__ExecProcessRequest *q, struct k
 	const struct ks_stdio_names names = { q->stdin, q->stdout, q->stderr, q->terminal };
 	size_t live = 0;
 
-	if (!ks_valid_id(q->exec_id))
+	/* That of the container would make its end look like the container's own. */
+	if (!ks_valid_id(q->exec_id) || ks_streq(q->exec_id, t->id))
 		return ks_err_kind(err, KS_ERR_INVALID, "\"%.*s\" is no id for a process", 200,
 				   q->exec_id);
 	if (old && old->state != KS_PROC_DELETED)
@@ -274,10 +275,7 @@ static void on_wait(struct ks_shim *s, struct ks_ttrpc_call *call, const void *m
 		ks_reply_wait(call, &p->exit);
 		return;
 	}
-	/* Parked for as long as it runs: without the memory of the request. */
-	ks_arena_done(&call->arena);
-	call->parked = p->waiters;
-	p->waiters = call;
+	ks_ttrpc_park(call, &p->waiters);
 }
 
 static void on_kill(struct ks_shim *s, struct ks_ttrpc_call *call, const void *m)

@@ -142,9 +142,11 @@ void ks_shim_socket_path(const char *dir, const char *address, const char *ns, c
 
 static bool answers(const struct sockaddr_un *sa)
 {
-	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ks_auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	return fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0;
+	/* One that is busy listens, too: nobody must wait for it with the directory's lock held. */
+	return fd >= 0 &&
+	       (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 || errno == EAGAIN);
 }
 
 #define ANOTHER 1 /* a server listens there already */
@@ -242,7 +244,9 @@ static int become_server(const struct ks_shim_args *args, const struct request *
 				args->address ? args->address : "",
 				args->debug || q->debug ? "-debug" : NULL };
 	char *argv[KS_ARRAY_LEN(words) + 1] = { 0 };
-	int log = open("log", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd = open("log", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	/* Out of the way of what is put at 0 to 3 below. */
+	int log = fd < 0 ? -EBADF : fcntl(fd, F_DUPFD_CLOEXEC, 10);
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(words); i++)
 		argv[i] = (char *)(uintptr_t)words[i];

@@ -3,8 +3,10 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include <kshim/str.h>
 
 #define LOGGER_ARGS 64
+#define LOGGER_MS   10000 /* until it says that it is ready */
 
 int ks_stdio_names_copy(struct ks_stdio_names *to, const struct ks_stdio_names *from)
 {
@@ -22,15 +25,22 @@ int ks_stdio_names_copy(struct ks_stdio_names *to, const struct ks_stdio_names *
 	return to->in && to->out && to->err ? 0 : -ENOMEM;
 }
 
+/* Looked at before it is opened: to open a device has effects. */
 static int open_fifo(const char *path, int flags, int *ret, struct ks_err *err)
 {
+	char link[64];
 	struct stat st;
-	ks_auto_fd int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	ks_auto_fd int at = open(path, O_PATH | O_CLOEXEC);
+
+	if (at < 0)
+		return ks_err_set(err, -errno, "open %s", path);
+	if (fstat(at, &st) < 0 || !S_ISFIFO(st.st_mode))
+		return ks_err_kind(err, KS_ERR_INVALID, "%s is not a FIFO", path);
+	ks_fmt(link, sizeof(link), "/proc/self/fd/%d", at);
+	ks_auto_fd int fd = open(link, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0)
 		return ks_err_set(err, -errno, "open %s", path);
-	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return ks_err_kind(err, KS_ERR_INVALID, "%s is not a FIFO", path);
 	*ret = KS_TAKE_FD(fd);
 	return 0;
 }
@@ -53,6 +63,65 @@ static int open_null(int *ret, struct ks_err *err)
 {
 	*ret = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return *ret < 0 ? ks_err_set(err, -errno, "open /dev/null") : 0;
+}
+
+/* From a pipe to a file: a file of the host's is nothing that a container may have. */
+struct ks_stdio_copy {
+	struct ks_watch watch; /* its descriptor is owned */
+	int to;		       /* owned */
+	bool watched;
+	char buf[16384];
+};
+
+static int on_copy(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct ks_err *err)
+{
+	struct ks_stdio_copy *c = w->data;
+	ssize_t n = read(w->fd, c->buf, sizeof(c->buf));
+
+	(void)events;
+	(void)err;
+	/* A full disk must not stop the container: what has no room is lost, as it is elsewhere. */
+	if (n > 0)
+		(void)ks_fd_write_all(c->to, c->buf, (size_t)n);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		ks_loop_remove(l, w);
+		c->watched = false;
+	}
+	return 0;
+}
+
+/* What the container wrote before the end is written, as much as a pipe holds. */
+static void copy_free(struct ks_stdio_copy *c, struct ks_loop *l)
+{
+	if (!c)
+		return;
+	for (int i = 0; c->watched && i < 64; i++)
+		(void)on_copy(l, &c->watch, 0, NULL);
+	if (c->watched)
+		ks_loop_remove(l, &c->watch);
+	ks_fd_close(c->watch.fd);
+	ks_fd_close(c->to);
+	free(c);
+}
+
+static int copy_to(int file, int *ret_fd, struct ks_stdio_copy **ret, struct ks_err *err)
+{
+	struct ks_stdio_copy *c = calloc(1, sizeof(*c));
+	int p[2];
+
+	if (!c || pipe2(p, O_CLOEXEC) < 0) {
+		int r = c ? -errno : -ENOMEM;
+
+		free(c);
+		ks_fd_close(file);
+		return ks_err_set(err, r, "make a pipe");
+	}
+	(void)fcntl(p[0], F_SETFL, O_RDONLY | O_NONBLOCK);
+	c->watch = (struct ks_watch){ .fd = p[0], .fn = on_copy, .data = c };
+	c->to = file;
+	*ret_fd = p[1];
+	*ret = c;
+	return 0;
 }
 
 static int open_file(const char *path, int *ret, struct ks_err *err)
@@ -95,8 +164,11 @@ static int open_output(struct ks_stdio *s, int i, const char *name, struct ks_er
 
 	if (!*name)
 		return open_null(&s->fds[i], err);
-	if (file)
-		return open_file(file, &s->fds[i], err);
+	if (file) {
+		int fd = -EBADF, r = open_file(file, &fd, err);
+
+		return r < 0 ? r : copy_to(fd, &s->fds[i], &s->copies[i - 1], err);
+	}
 	if (strstr(name, "://"))
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "\"%.*s\": of these only file:// and binary:// are supported",
@@ -117,9 +189,12 @@ int ks_stdio_open(struct ks_stdio *s, const struct ks_stdio_names *n, uid_t uid,
 		r = open_output(s, 1, n->out, err);
 	if (r == 0 && !logger && !n->terminal)
 		r = open_output(s, 2, n->err, err);
-	/* Root of a user namespace must be able to open its /dev/stdout again. */
+	struct stat st;
+
+	/* Root of a user namespace must be able to open its /dev/stdout again; never /dev/null. */
 	for (int i = 0; i < 3 && r == 0 && (uid || gid); i++)
-		if (s->fds[i] >= 0 && fchown(s->fds[i], uid, gid) < 0 && errno != EPERM)
+		if (s->fds[i] >= 0 && fstat(s->fds[i], &st) == 0 && S_ISFIFO(st.st_mode) &&
+		    fchown(s->fds[i], uid, gid) < 0 && errno != EPERM)
 			r = ks_err_set(err, -errno, "give standard streams to uid %u", uid);
 	return r;
 }
@@ -193,15 +268,38 @@ static void exec_logger(struct ks_stdio *s, const char *ns, const char *id, int 
 			_exit(126);
 	setsid();
 	execve(text, argv, env);
+	/* No program says this. */
+	ssize_t n = write(5, "", 1);
+
+	(void)n;
 	_exit(127);
 }
 
-/* Until it closes, or writes to, what it is given for that. */
+/* It has closed, or written to, what it was given for that. */
+static int wait_ready(int fd, pid_t pid, const char *program, struct ks_err *err)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	char byte = 'x';
+	int r;
+
+	do {
+		r = poll(&pfd, 1, LOGGER_MS);
+	} while (r < 0 && errno == EINTR);
+	if (r > 0 && (read(fd, &byte, 1) <= 0 || byte))
+		return 0;
+	kill(pid, SIGKILL);
+	return r > 0 ? ks_err_kind(err, KS_ERR_INVALID, "the logging program %s cannot be executed",
+				   program) :
+		       ks_err_kind(err, KS_ERR_TIMEOUT,
+				   "the logging program %s is not ready after %d s", program,
+				   LOGGER_MS / 1000);
+}
+
+/* Until it is ready. */
 static int start_logger(struct ks_stdio *s, const char *ns, const char *id, int32_t *ret,
 			struct ks_err *err)
 {
 	int ready[2];
-	char byte;
 
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return ks_err_set(err, -errno, "make a pipe");
@@ -212,12 +310,10 @@ static int start_logger(struct ks_stdio *s, const char *ns, const char *id, int3
 	int r = pid < 0 ? ks_err_set(err, -errno, "fork") : 0;
 
 	close(ready[1]);
-	if (r == 0) {
-		ssize_t n = read(ready[0], &byte, 1);
-
-		(void)n;
+	if (r == 0)
+		r = wait_ready(ready[0], pid, s->logger + strlen("binary://"), err);
+	if (r == 0)
 		*ret = pid;
-	}
 	close(ready[0]);
 	return r;
 }
@@ -257,7 +353,8 @@ static int start_relay(struct ks_stdio *s, struct ks_loop *l, struct ks_err *err
 		fds.in = s->fds[0];
 	for (int i = 0; i < 2; i++)
 		if (s->fds[i] >= 0)
-			(void)fcntl(s->fds[i], F_SETFL, (i ? O_WRONLY : O_RDONLY) | O_NONBLOCK);
+			(void)fcntl(s->fds[i], F_SETFL, fcntl(s->fds[i], F_GETFL) | O_NONBLOCK);
+	s->slave_fd = ioctl(s->tty_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	r->data = s;
 	r->ended = on_relay_end;
 	return ks_relay_start(r, l, &fds, err);
@@ -270,6 +367,15 @@ int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, pid_t lo
 		s->logger_in[i] = ks_fd_close(s->logger_in[i]);
 	if (logger > 0)
 		s->logger_pidfd = ks_sys_pidfd_open(logger);
+	for (int i = 0; i < 2; i++) {
+		if (!s->copies[i])
+			continue;
+		int r = ks_loop_add(l, &s->copies[i]->watch, EPOLLIN, err);
+
+		if (r < 0)
+			return r;
+		s->copies[i]->watched = true;
+	}
 	if (tty_fd >= 0) {
 		s->tty_fd = tty_fd;
 		return start_relay(s, l, err);
@@ -277,6 +383,12 @@ int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, pid_t lo
 	for (int i = 0; i < 3; i++)
 		s->fds[i] = ks_fd_close(s->fds[i]);
 	return 0;
+}
+
+void ks_stdio_ended(struct ks_stdio *s)
+{
+	ks_stdio_close_in(s);
+	s->slave_fd = ks_fd_close(s->slave_fd);
 }
 
 void ks_stdio_close_in(struct ks_stdio *s)
@@ -296,8 +408,13 @@ void ks_stdio_close(struct ks_stdio *s, struct ks_loop *l)
 	for (int i = 0; i < 3; i++) {
 		s->fds[i] = ks_fd_close(s->fds[i]);
 		s->keep[i] = ks_fd_close(s->keep[i]);
-		s->logger_in[i] = ks_fd_close(s->logger_in[i]);
 	}
+	for (int i = 0; i < 2; i++) {
+		s->logger_in[i] = ks_fd_close(s->logger_in[i]);
+		copy_free(s->copies[i], l);
+		s->copies[i] = NULL;
+	}
+	s->slave_fd = ks_fd_close(s->slave_fd);
 	s->tty_fd = ks_fd_close(s->tty_fd);
 	if (s->logger_pidfd >= 0)
 		(void)ks_sys_pidfd_send_signal(s->logger_pidfd, SIGTERM);

@@ -16,22 +16,28 @@ struct ks_stdio_names {
 /** ks_stdio_names_copy() - 0 or -ENOMEM: then what was copied is @to's still */
 int ks_stdio_names_copy(struct ks_stdio_names *to, const struct ks_stdio_names *from);
 
+struct ks_stdio_copy;
+
 struct ks_stdio {
-	int fds[3];	  /* what the process gets; the shim's until it is started */
-	int keep[3];	  /* the other ends */
-	int logger_in[3]; /* 0, 1: what a logging program reads; 2: how it says that it is ready */
-	char *logger;	  /* "binary://" and what follows; or NULL */
+	int fds[3];			 /* what the process gets; the shim's until it is started */
+	int keep[3];			 /* the other ends */
+	int logger_in[2];		 /* what a logging program reads */
+	struct ks_stdio_copy *copies[2]; /* to a file:// */
+	char *logger;			 /* "binary://" and what follows; or NULL */
 	int logger_pidfd;
-	int tty_fd; /* the terminal's master */
+	int tty_fd;   /* the terminal's master */
+	int slave_fd; /* its other side, open while the process lives: it may close its own for a
+			 while */
 	struct ks_relay *relay;
 };
 
-#define KS_STDIO_INIT                                                \
-	((struct ks_stdio){ .fds = { -EBADF, -EBADF, -EBADF },       \
-			    .keep = { -EBADF, -EBADF, -EBADF },      \
-			    .logger_in = { -EBADF, -EBADF, -EBADF }, \
-			    .logger_pidfd = -EBADF,                  \
-			    .tty_fd = -EBADF })
+#define KS_STDIO_INIT                                           \
+	((struct ks_stdio){ .fds = { -EBADF, -EBADF, -EBADF },  \
+			    .keep = { -EBADF, -EBADF, -EBADF }, \
+			    .logger_in = { -EBADF, -EBADF },    \
+			    .logger_pidfd = -EBADF,             \
+			    .tty_fd = -EBADF,                   \
+			    .slave_fd = -EBADF })
 
 /** ks_stdio_open() - open what is named; never waits for the other side */
 int ks_stdio_open(struct ks_stdio *s, const struct ks_stdio_names *n, uid_t uid, gid_t gid,
@@ -47,6 +53,10 @@ int ks_stdio_use(struct ks_stdio *s, const char *ns, const char *id, int32_t *re
  */
 int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, pid_t logger,
 		     struct ks_err *err);
+
+/** ks_stdio_ended() - the process has ended: nothing more is typed, and its output comes to an end
+ */
+void ks_stdio_ended(struct ks_stdio *s);
 
 /** ks_stdio_close_in() - no more input */
 void ks_stdio_close_in(struct ks_stdio *s);

@@ -109,12 +109,10 @@ static void proc_done(struct ks_shim *s, struct ks_proc *p)
 	struct ks_err err = KS_ERR_INIT;
 
 	ks_err_kind(&err, KS_ERR_NOT_FOUND, "process does not exist %s: not found", p->exec_id);
-	while (p->waiters) {
-		struct ks_ttrpc_call *call = p->waiters;
+	struct ks_ttrpc_call *call;
 
-		p->waiters = call->parked;
+	while ((call = ks_ttrpc_unpark(&p->waiters)))
 		ks_ttrpc_fail(call, &err);
-	}
 	unwatch(s, p);
 	ks_stdio_close(&p->io, &s->loop);
 	free(p->names.in);
@@ -148,12 +146,45 @@ void ks_task_trim(struct ks_task *t)
 	}
 }
 
+bool ks_task_busy(const struct ks_task *t)
+{
+	if (t->init.ops)
+		return true;
+	for (const struct ks_proc *p = t->execs; p; p = p->next)
+		if (p->ops)
+			return true;
+	return false;
+}
+
+void ks_task_bury(struct ks_task *t)
+{
+	if (t->oom_fd >= 0)
+		ks_loop_remove(&t->shim->loop, &t->on_oom);
+	t->oom_fd = ks_fd_close(t->oom_fd);
+	if (!ks_task_busy(t))
+		t->root_fd = ks_fd_close(t->root_fd);
+}
+
+/* The list has the newest first. */
+static void trim_tombstones(struct ks_shim *s)
+{
+	size_t n = 0;
+
+	for (struct ks_task *t = s->tasks, *next; t; t = next) {
+		next = t->next;
+		if (t->init.state == KS_PROC_DELETED && !ks_task_busy(t) &&
+		    ++n > KS_TASK_TOMBSTONES)
+			ks_task_free(t);
+	}
+}
+
 struct ks_task *ks_task_new(struct ks_shim *s, const char *id, const char *bundle,
 			    struct ks_err *err)
 {
 	struct ks_task *t = calloc(1, sizeof(*t));
 	size_t n = 0;
 
+	trim_tombstones(s);
 	for (const struct ks_task *o = s->tasks; o; o = o->next)
 		n++;
 	if (n >= KS_TASKS_MAX) {
@@ -221,7 +252,7 @@ void ks_task_free(struct ks_task *t)
 bool ks_shim_has_tasks(const struct ks_shim *s)
 {
 	for (const struct ks_task *t = s->tasks; t; t = t->next)
-		if (t->init.state != KS_PROC_DELETED || t->init.ops)
+		if (t->init.state != KS_PROC_DELETED || ks_task_busy(t))
 			return true;
 	return false;
 }

@@ -23,6 +23,7 @@
 #define KS_TASKS_MAX	     512  /* of one shim, tombstones too; a pod has a few */
 #define KS_EXECS_MAX	     1024 /* of one task that are not deleted */
 #define KS_EXEC_TOMBSTONES   32	  /* of one task; the oldest go */
+#define KS_TASK_TOMBSTONES   32	  /* of one shim: a pod whose container restarts for ever */
 #define KS_ROOTFS_MOUNTS_MAX 16
 #define KS_EXEC_SPEC_MAX     (1U << 20)
 
@@ -138,6 +139,10 @@ void ks_task_free(struct ks_task *t);
 /* Copies what later operations need; 0 or -ENOMEM. */
 int ks_task_set_options(struct ks_task *t, const struct ks_shim_options *o);
 bool ks_shim_has_tasks(const struct ks_shim *s);
+/* An operation on it, or on one of its execs, is at work or queued: it must not be freed. */
+bool ks_task_busy(const struct ks_task *t);
+/* Closes what only a task that is not deleted needs. */
+void ks_task_bury(struct ks_task *t);
 /* ks_task_root() - opens the runtime root of a task's options, of this namespace */
 int ks_shim_open_root(const struct ks_shim_options *o, const char *ns, char *path, size_t size,
 		      int *ret_fd, struct ks_err *err);

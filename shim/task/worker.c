@@ -15,12 +15,29 @@
 
 _Static_assert(sizeof(struct ks_worker_result) <= KS_CHANNEL_MAX_BYTES, "one message");
 
-static void work(struct ks_worker *w, int sock)
+/*
+ * It holds no connection, no socket and no stream of another container: their ends must be seen.
+ * And it does not outlive the shim: what it has not recorded yet, nobody would find.
+ */
+static void leave_shim(struct ks_worker *w, int sock, pid_t shim)
+{
+	int keep[KS_WORKER_KEEP + 1];
+
+	for (size_t i = 0; i < KS_WORKER_KEEP; i++)
+		keep[i] = w->keep[i];
+	keep[KS_WORKER_KEEP] = sock;
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != shim || ks_fd_close_others(3, keep, KS_ARRAY_LEN(keep)) < 0)
+		_exit(1);
+}
+
+static void work(struct ks_worker *w, int sock, pid_t shim)
 {
 	struct ks_worker_result res = { 0 };
 	sigset_t none;
 	int fd = -EBADF;
 
+	leave_shim(w, sock, shim);
 	prctl(PR_SET_NAME, "kshim-worker", 0, 0, 0);
 	/* Hooks and tools that are started from here expect the usual. */
 	sigemptyset(&none);
@@ -74,12 +91,10 @@ int ks_worker_start(struct ks_loop *l, struct ks_worker *w, struct ks_err *err)
 
 	if (r < 0)
 		return r;
-	pid_t pid = fork();
+	pid_t shim = getpid(), pid = fork();
 
-	if (pid == 0) {
-		close(pair[0]);
-		work(w, pair[1]);
-	}
+	if (pid == 0)
+		work(w, pair[1], shim);
 	r = pid < 0 ? -errno : 0;
 	close(pair[1]);
 	w->loop = l;

@@ -7,7 +7,8 @@
  */
 #include <kshim/loop.h>
 
-#define KS_WORKER_MAX 128 /* at once */
+#define KS_WORKER_MAX  128 /* at once */
+#define KS_WORKER_KEEP 8
 
 /* What a worker has to tell; copied over a channel as it is. */
 struct ks_worker_result {
@@ -23,7 +24,8 @@ struct ks_worker_result {
 struct ks_worker {
 	struct ks_loop *loop;
 	struct ks_watch watch;
-	int pidfd, sock; /* owned */
+	int pidfd, sock;	  /* owned */
+	int keep[KS_WORKER_KEEP]; /* what it inherits, beside its standard streams; or negative */
 	/* In the worker. @ret_fd: passed to ->done, or -EBADF. */
 	void (*run)(struct ks_worker *w, struct ks_worker_result *res, int *ret_fd);
 	/* In the shim, when the worker has ended. @fd is ->done's to close. May free @w. */

@@ -28,7 +28,7 @@ struct ks_ttrpc_conn {
 	struct ks_ttrpc_server *server;
 	struct ks_ttrpc_conn *next, **link;
 	struct ks_ttrpc_call *calls;
-	size_t n_calls;
+	size_t n_calls, n_parked;
 	uint32_t last_stream;
 };
 

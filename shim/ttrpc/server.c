@@ -56,6 +56,15 @@ static void send_status(struct ks_ttrpc_conn *c, uint32_t stream, enum ks_ttrpc_
 	send_response(c, stream, &r);
 }
 
+static void leave_list(struct ks_ttrpc_call *call)
+{
+	*call->parked_link = call->parked;
+	if (call->parked)
+		call->parked->parked_link = call->parked_link;
+	call->parked = NULL;
+	call->parked_link = NULL;
+}
+
 static void call_free(struct ks_ttrpc_call *call)
 {
 	if (call->conn) {
@@ -64,6 +73,8 @@ static void call_free(struct ks_ttrpc_call *call)
 			call->next->link = call->link;
 		call->conn->n_calls--;
 	}
+	if (call->parked_link)
+		leave_list(call);
 	ks_arena_done(&call->arena);
 	free(call);
 }
@@ -84,6 +95,39 @@ void ks_ttrpc_fail(struct ks_ttrpc_call *call, const struct ks_err *err)
 	if (call->conn)
 		send_status(call->conn, call->stream, ks_ttrpc_code(err), err->msg);
 	call_free(call);
+}
+
+void ks_ttrpc_park(struct ks_ttrpc_call *call, struct ks_ttrpc_call **list)
+{
+	struct ks_err err = KS_ERR_INIT;
+
+	if (!call->conn || call->conn->n_parked >= KS_TTRPC_PARKED) {
+		ks_err_kind(&err, KS_ERR_EXHAUSTED, "too many calls wait on this connection");
+		ks_ttrpc_fail(call, &err);
+		return;
+	}
+	ks_arena_done(&call->arena);
+	call->conn->n_parked++;
+	call->conn->n_calls--;
+	call->parked = *list;
+	call->parked_link = list;
+	if (*list)
+		(*list)->parked_link = &call->parked;
+	*list = call;
+}
+
+struct ks_ttrpc_call *ks_ttrpc_unpark(struct ks_ttrpc_call **list)
+{
+	struct ks_ttrpc_call *call = *list;
+
+	if (!call)
+		return NULL;
+	leave_list(call);
+	if (call->conn) {
+		call->conn->n_parked--;
+		call->conn->n_calls++;
+	}
+	return call;
 }
 
 static struct ks_ttrpc_call *call_new(struct ks_ttrpc_conn *c, uint32_t stream)
@@ -152,9 +196,16 @@ static void on_frame(struct ks_ttrpc_conn *c, const struct ks_frame *f, const ui
 
 static void on_close(struct ks_ttrpc_conn *c)
 {
-	/* They are out: at workers, parked. Their answers have nowhere to go. */
-	for (struct ks_ttrpc_call *call = c->calls; call; call = call->next)
+	/* What is at work goes on, and its answer has nowhere to go; what only waits is forgotten.
+	 */
+	for (struct ks_ttrpc_call *call = c->calls, *next; call; call = next) {
+		next = call->next;
 		call->conn = NULL;
+		if (call->parked_link)
+			call_free(call);
+	}
+	if (c->server->full && ks_loop_mod(c->loop, &c->server->watch, EPOLLIN, NULL) == 0)
+		c->server->full = false;
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
@@ -177,6 +228,9 @@ static int on_connect(struct ks_loop *l, struct ks_watch *w, uint32_t events, st
 
 	(void)events;
 	(void)err;
+	/* It would be told of again and again. */
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && s->conns)
+		s->full = ks_loop_mod(l, w, 0, NULL) == 0;
 	if (fd < 0)
 		return 0;
 	struct ks_ttrpc_conn *c =

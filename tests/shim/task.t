@@ -265,8 +265,17 @@ C=$TAG-f
 create "$C" "6=file://$T/logs/x.log" "7=file://$T/logs/x.log"
 call Start "1=$C"
 call Wait "1=$C"
-is "$(sort "$T/logs/x.log" | tr '\n' ' ')" "to-err to-out " "file://"
 call Delete "1=$C"
+is "$(sort "$T/logs/x.log" | tr '\n' ' ')" "to-err to-out " "file://"
+edit "$T/bundles/$C" ".process.args = $(words sh -c 'chmod 4755 /proc/self/fd/1; readlink /proc/self/fd/1')"
+create "$C" "6=file://$T/logs/z.log" "7=file://$T/logs/z.log"
+call Start "1=$C"
+call Wait "1=$C"
+call Delete "1=$C"
+like "$(stat -c %a "$T/logs/z.log"):$(tail -1 "$T/logs/z.log")" "644:pipe:*" "the file is not the container's"
+edit "$T/bundles/$C" ".process.args = $(words sh -c 'echo to-out; echo to-err >&2')"
+create "$C" "6=binary:///nonexistent"
+like "$rc:$out" "1:3 *cannot be executed*" "a logging program that is not there"
 create "$C" "6=binary://$T/logger?$T/logs/y.log&a=b%20c" "7=binary://$T/logger?$T/logs/y.log"
 call Start "1=$C"
 call Wait "1=$C"
@@ -276,9 +285,94 @@ call Delete "1=$C"
 create "$C" "6=carrier-pigeon://x"
 like "$rc:$out" "1:12 *carrier-pigeon*" "what is not supported is said"
 
+# Streams, and whose they are.
+mkfifo "$T/stream"
+edit "$T/bundles/$C" ".process.user.uid = 1000 | .process.args = $(words sh -c 'echo again >/dev/stdout')"
+cat "$T/stream" >"$T/got" &
+create "$C" "6=$T/stream"
+call Start "1=$C"
+wait "$!"
+is "$(cat "$T/got")" again "a user of the container can open its /dev/stdout again"
+call Delete "1=$C"
+null=$(stat -c %u:%a /dev/null)
+create "$C" 10:1=runtimeoptions.v1.Options "10:2:3=@IoUid = 1234"
+is "$rc:$(stat -c %u:%a /dev/null)" "0:$null" "IoUid does not give the host's /dev/null away"
+call Delete "1=$C"
+create "$C" 10:1=runtimeoptions.v1.Options "10:2:3=@IoUid = no"
+like "$rc:$out" "1:3 *IoUid*" "a wrong option is named"
+
+# A logging program that is never ready keeps one exec waiting, and nobody else.
+cat >"$T/never" <<-'L'
+#!/bin/sh
+exec sleep 5
+L
+chmod +x "$T/never"
+edit "$T/bundles/$C" ".process.user.uid = 0 | .process.args = $(words sleep 1000)"
+create "$C"
+call Exec "1=$C" 2=slow "5=binary://$T/never" 7:1=Process "7:2=@$(proc true)"
+python3 "$TOP/tests/lib/ttrpc.py" "$SOCK" Start "1=$C" 2=slow --hang
+sleep 0.2
+call Delete "1=$C"
+is "$rc" 0 "a container with an exec that is being started can be deleted"
+create "$C"
+like "$rc:$out" "1:6 *" "but not come again before that is over"
+again() { create "$C" && [ "$rc" = 0 ]; }
+wait_for 20 again
+ok $? "and then it can: the shim lives"
+call Delete "1=$C"
+
+# The shim's own words are in containerd's log.
+cat "$T/bundles/$TAG-h/log" >"$T/log" &
+reader=$!
+new "$TAG-l" . nosuch
+# The server has the log of the bundle that it was started in, once somebody reads it.
+SOCK=
+for p in $(shims); do kill -TERM "$p"; done
+wait_for 5 eval '[ -z "$(shims)" ]'
+kill "$reader" 2>/dev/null
+cat "$T/bundles/$TAG-l/log" >"$T/log" &
+sleep 0.1
+start "$TAG-l"
+create "$TAG-l"
+call Shutdown "1=$TAG-l"
+wait_for 5 grep -q 'level=error.*nosuch' "$T/log"
+ok $? "what fails is in the log"
+
+# A container that restarts for ever, beside one that lives.
+new "$TAG-p" . sleep 1000
+new "$TAG-w" . true
+start "$TAG-p"
+create "$TAG-p"
+timeout -k 1 200 python3 - "$SOCK" "$T/bundles/$TAG-w" "$TAG" "$TOP/tests/lib" <<-'P'
+import socket, struct, sys
+sys.path.insert(0, sys.argv[4])
+from pb import decode, encode
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+stream = -1
+def call(method, fields):
+    global stream
+    stream += 2
+    body = encode({1: "containerd.task.v2.Task", 2: method, 3: encode(fields)})
+    s.sendall(struct.pack(">IIBB", len(body), stream, 1, 0) + body)
+    n = struct.unpack(">IIBB", s.recv(10, socket.MSG_WAITALL))[0]
+    r = decode(s.recv(n, socket.MSG_WAITALL) if n else b"")
+    assert 1 not in r, decode(r[1][0])
+for i in range(520):
+    call("Create", {1: f"{sys.argv[3]}-w{i}", 2: sys.argv[2]})
+    call("Delete", {1: f"{sys.argv[3]}-w{i}"})
+P
+is $? 0 "a container can restart as often as it likes"
+[ "$(ls "/proc/$(shims)/fd" | wc -l)" -lt 30 ]
+ok $? "and leaves no descriptor"
+call Delete "1=$TAG-p"
+call Shutdown "1=$TAG-p"
+wait_for 5 eval '[ -z "$(shims)" ]'
+
 # The shim is killed; delete leaves nothing, and can be called twice.
 new "$TAG-k" . sleep 1000
 C=$TAG-k
+start "$C"
 create "$C"
 init=${out#1=}
 call Start "1=$C"

@@ -168,7 +168,9 @@ class Vm:
 def make_payload(build, path):
     """The build and the tests, as a tar that the guest unpacks."""
     names = ["tests", "oci", "volumes", "shim", f"{build}/kshim", f"{build}/crash/kshim",
-             f"{build}/helper", f"{build}/unit"]
+             f"{build}/containerd-shim-kshim-v2", f"{build}/helper", f"{build}/unit"]
+    # containerd 2.x, where it could be had.
+    names += [n for n in (f"{build}/later/root", f"{build}/later/.have") if os.path.exists(os.path.join(TOP, n))]
     subprocess.run(["tar", "-C", TOP, "-cf", path, f"--transform=s,^{build},build,",
                     "--exclude=*.o", "--exclude=*.d", *names], check=True)
 
@@ -186,6 +188,7 @@ def suites():
         "cli": ("6.1", "", 900, tap + cli),
         "volumes": ("6.1", "", 900, tap + "build/unit/test_* tests/volumes/{emptydir,claims}.t"),
         "containerd": ("6.1", "", 400, tap + "tests/cli/engines.t tests/engines/containerd.t"),
+        "shim": ("6.1", "", 900, tap + "tests/shim/*.t"),
         "v1": ("6.1", "kshim.cgroup=v1", 500, tap + short),
         "hybrid": ("6.1", "kshim.cgroup=hybrid", 500, tap + "tests/cli/{lifecycle,v2}.t"),
         "newer": ("6.12", "", 600, tap + "tests/vm/guest/*.t tests/volumes/{emptydir,claims}.t"),
