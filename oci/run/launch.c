@@ -285,18 +285,19 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 {
 	struct ks_launched l = KS_LAUNCHED_INIT;
 	bool joins_user = p->join_fd[KS_NS_USER] >= 0;
-	bool must_wait = p->uid_map || joins_user || p->net_devices;
+	bool execs = p->init_pidfd >= 0; /* two processes, each of which waits for a message */
+	bool must_wait = p->uid_map || joins_user || p->net_devices || execs;
 	int pair[2];
 	int r = ks_channel_pair(pair, err);
 
 	if (r < 0)
 		return r;
 	/* Nothing to wait for: the message is there before the child looks. */
-	if (!must_wait)
+	if (!must_wait || execs)
 		r = ks_channel_send(pair[0], KS_MSG_GO, NULL, 0, -1, err);
 	if (r == 0)
-		r = joins_user || p->init_pidfd >= 0 ? launch_joined(p, pair, &l, err) :
-						       clone_in_pidns(p, &l, err);
+		r = joins_user || execs ? launch_joined(p, pair, &l, err) :
+					  clone_in_pidns(p, &l, err);
 	if (r == 0 && l.pid == 0) {
 		close(pair[0]);
 		ks_child_run(p, pair[1]);
