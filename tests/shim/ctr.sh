@@ -193,7 +193,7 @@ is "$rc:$out" "0:second" "the disk is whole, and the next pod of the name starts
 
 # ---- containerd comes and goes -------------------------------------------------------
 
-for i in 1 2 3; do ctr run -d $O "$R" "$TAG-r$i" sh -c 'sleep 1000' >/dev/null 2>&1 </dev/null; done
+for i in $(seq 20); do ctr run -d $O "$R" "$TAG-r$i" sh -c 'sleep 1000' >/dev/null 2>&1 </dev/null; done
 victim=$(ctr task ls | awk -v id="$TAG-r2" '$1 == id { print $2 }')
 ctd_kill
 kill -KILL "$victim"
@@ -202,15 +202,14 @@ ctd_start
 kill "$events" 2>/dev/null
 ctr events >"$T/events2" 2>/dev/null &
 events=$!
-status_is "$TAG-r1" RUNNING && status_is "$TAG-r3" RUNNING
-ok $? "containerd killed and started again: the tasks run"
+is "$(ctr task ls | grep -c RUNNING)" 19 "containerd killed and started again: the tasks run"
 status_is "$TAG-r2" STOPPED
 ok $? "what ended meanwhile has ended"
 try ctr task rm "$TAG-r2"
 like "$rc:$err" '*137*' "with its status"
 try ctr task exec --exec-id again "$TAG-r1" echo still
 is "$rc:$out" 0:still "and they can be worked with"
-for i in 1 2 3; do
+for i in $(seq 20); do
 	ctr task kill -s KILL "$TAG-r$i" 2>/dev/null
 	wait_for 5 status_is "$TAG-r$i" STOPPED
 	ctr task rm "$TAG-r$i" >/dev/null 2>&1

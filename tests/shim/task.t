@@ -44,7 +44,7 @@ delete() { # ID
 	try_in "$T/bundles/$1" "$SHIM" -namespace default -address "$T/c.sock" -id "$1" -bundle "$T/bundles/$1" delete
 }
 create() { call Create "1=$1" "2=$T/bundles/$1" "${@:2}"; }
-state_is() { python3 "$TOP/tests/lib/ttrpc.py" "$SOCK" State "1=$1" "2=@${3:-}" | grep -qx "4=$2"; }
+state_is() { python3 "$TOP/tests/lib/ttrpc.py" "$SOCK" State "1=$1" "2=@${3:-}" | grep -x "4=$2" >/dev/null; }
 CREATED=1 RUNNING=2 STOPPED=3 PAUSED=4
 stop_shims() { for p in $(shims); do kill -KILL "$p" && wait_gone "$p"; done; }
 at_exit=stop_shims
@@ -368,6 +368,29 @@ ok $? "and leaves no descriptor"
 call Delete "1=$TAG-p"
 call Shutdown "1=$TAG-p"
 wait_for 5 eval '[ -z "$(shims)" ]'
+
+# ---- events: kept while nobody takes them, told once, in order --------------------------
+
+new "$TAG-v" . sleep 1000
+C=$TAG-v
+start "$C"
+create "$C"
+call Start "1=$C"
+exec_ e true
+call Start "1=$C" 2=e
+call Wait "1=$C" 2=e
+call Kill "1=$C" 3=9
+call Wait "1=$C"
+call Delete "1=$C"
+python3 "$TOP/tests/lib/events.py" "$TTRPC_ADDRESS" 4 >"$T/told" 2>&1 &
+taker=$!
+call Shutdown "1=$C"
+wait_for 10 eval '[ -z "$(shims)" ]'
+ok $? "a shim that has been told to end waits until its events are taken"
+kill "$taker"
+wait "$taker" 2>/dev/null
+is "$(tr '\n' ' ' <"$T/told")" "/tasks/create $C /tasks/start $C /tasks/exec-added $C /tasks/exec-started $C /tasks/exit e /tasks/exit $C /tasks/delete $C " \
+	"each once and in order, also one whose answer did not come"
 
 # The shim is killed; delete leaves nothing, and can be called twice.
 new "$TAG-k" . sleep 1000
