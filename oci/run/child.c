@@ -287,9 +287,12 @@ static const struct step enter_steps[] = {
 /* And in the process itself, which the container can trace if it may trace at all. */
 static const struct step exec_steps[] = {
 	{ "known to the parent", step_wait_go },
-	{ "session", ks_child_session }, { "console", ks_child_console },
-	{ "prepare", step_prepare },	 { "start", step_wait_start },
-	{ "exec", ks_child_exec },	 { NULL, NULL },
+	{ "session", ks_child_session },
+	{ "console", ks_child_console },
+	{ "prepare", step_prepare },
+	{ "start", step_wait_start },
+	{ "exec", ks_child_exec },
+	{ NULL, NULL },
 };
 
 /* Signals as a program expects them at its start, whatever the caller of kshim ignored. */
