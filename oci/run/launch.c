@@ -47,39 +47,17 @@ static pid_t clone_child(struct ks_plan *p, uint64_t extra, int *pidfd)
 /*
  * A user namespace that is joined must be joined before the other namespaces
  * are made, so that it owns them. A process of ours cannot do that without
- * losing its own: an intermediate does, makes the child as its sibling, and
- * sends the pidfd.
+ * losing its own: an intermediate does.
  */
-static void run_intermediate(struct ks_plan *p, int sock, int parent_sock)
+static int enter_userns(struct ks_plan *p, struct ks_err *err)
 {
-	struct ks_err err = KS_ERR_INIT;
-	int pidfd = -1;
-
 	/* From here on a process of that namespace could trace this one and the child. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (setns(p->join_fd[KS_NS_USER], CLONE_NEWUSER) < 0) {
-		ks_err_set(&err, -errno, "join the user namespace");
-		goto fail;
-	}
-	if (p->join_fd[KS_NS_PID] >= 0 && setns(p->join_fd[KS_NS_PID], CLONE_NEWPID) < 0) {
-		ks_err_set(&err, -errno, "join the pid namespace");
-		goto fail;
-	}
-	pid_t pid = clone_child(p, CLONE_PARENT, &pidfd);
-
-	if (pid == 0) {
-		close(parent_sock);
-		ks_child_run(p, sock);
-	}
-	if (pid < 0) {
-		ks_err_set(&err, -errno, "clone");
-		goto fail;
-	}
-	(void)ks_channel_send(sock, KS_MSG_PIDFD, NULL, 0, pidfd, NULL);
-	_exit(0);
-fail:
-	(void)ks_channel_send(sock, KS_MSG_ERROR, &err, sizeof(err), -1, NULL);
-	_exit(1);
+	if (setns(p->join_fd[KS_NS_USER], CLONE_NEWUSER) < 0)
+		return ks_err_set(err, -errno, "join the user namespace");
+	if (p->join_fd[KS_NS_PID] >= 0 && setns(p->join_fd[KS_NS_PID], CLONE_NEWPID) < 0)
+		return ks_err_set(err, -errno, "join the pid namespace");
+	return 0;
 }
 
 /*
@@ -88,27 +66,35 @@ fail:
  * host's root and this process's descriptors, and not being dumpable is no help against
  * CAP_SYS_PTRACE.
  */
-static void run_exec_intermediate(struct ks_plan *p, int sock)
+static int enter_container(struct ks_plan *p, int sock, struct ks_err *err)
+{
+	int r = ks_child_enter(p, sock, err);
+
+	p->cgroup.v2_fd = -EBADF; /* this process is in it already */
+	return r;
+}
+
+/* Makes the child as its sibling, and sends the pidfd. */
+static void run_intermediate(struct ks_plan *p, int sock, int parent_sock)
 {
 	struct ks_err err = KS_ERR_INIT;
+	bool execs = p->init_pidfd >= 0;
 	int pidfd = -1;
+	int r = execs ? enter_container(p, sock, &err) : enter_userns(p, &err);
+	pid_t pid = r < 0 ? -1 : clone_child(p, CLONE_PARENT, &pidfd);
 
-	if (ks_child_enter(p, sock, &err) < 0)
-		goto fail;
-	p->cgroup.v2_fd = -EBADF; /* this process is in it already */
-	pid_t pid = clone_child(p, CLONE_PARENT, &pidfd);
-
-	if (pid == 0)
+	if (pid == 0) {
+		if (!execs)
+			close(parent_sock);
 		ks_child_run(p, sock);
-	if (pid < 0) {
-		ks_err_set(&err, -errno, "clone");
-		goto fail;
 	}
-	(void)ks_channel_send(sock, KS_MSG_PIDFD, NULL, 0, pidfd, NULL);
-	_exit(0);
-fail:
-	(void)ks_channel_send(sock, KS_MSG_ERROR, &err, sizeof(err), -1, NULL);
-	_exit(1);
+	if (r == 0 && pid < 0)
+		r = ks_err_set(&err, -errno, "clone");
+	if (r < 0)
+		(void)ks_channel_send(sock, KS_MSG_ERROR, &err, sizeof(err), -1, NULL);
+	else
+		(void)ks_channel_send(sock, KS_MSG_PIDFD, NULL, 0, pidfd, NULL);
+	_exit(r < 0);
 }
 
 /* "Pid:\t123" of a pidfd's fdinfo. */
@@ -164,8 +150,6 @@ static int launch_joined(struct ks_plan *p, int pair[2], struct ks_launched *l, 
 
 	if (mid < 0)
 		return ks_err_set(err, -errno, "fork");
-	if (mid == 0 && p->init_pidfd >= 0)
-		run_exec_intermediate(p, pair[1]);
 	if (mid == 0)
 		run_intermediate(p, pair[1], pair[0]);
 	int r = ks_channel_recv(pair[0], &m, &l->pidfd, err);

@@ -55,42 +55,53 @@ static void run(struct ks_worker *w, struct ks_worker_result *res, int *ret_fd)
 
 static void begin(struct ks_op *op);
 
-/*
- * The operation is over before its process may be freed by ->done: what is queued behind it is
- * looked at first.
- */
+/* Over, one way or the other; what was queued behind it is the caller's to begin. */
+static struct ks_op *finish(struct ks_op *op, const struct ks_worker_result *res, int fd)
+{
+	const char *id = op->proc->task->id;
+	struct ks_op *next = op->next;
+
+	if (*res->warning)
+		ks_shim_log("warning", "%s: %s", id, res->warning);
+	if (res->r < 0)
+		ks_shim_log("error", "%s: %s", id, res->err.msg);
+	op->proc->ops = next;
+	/* It may free the process, unless something is queued. */
+	op->done(op, res, fd);
+	op_free(op);
+	return next;
+}
+
 static void done(struct ks_worker *w, const struct ks_worker_result *res, int fd)
 {
 	struct ks_op *op = (struct ks_op *)w;
 	struct ks_shim *s = op->proc->task->shim;
-	struct ks_op *next = op->next;
 
 	s->n_workers--;
-	if (*res->warning)
-		ks_shim_log("warning", "%s: %s", op->proc->task->id, res->warning);
-	if (res->r < 0)
-		ks_shim_log("error", "%s: %s", op->proc->task->id, res->err.msg);
-	op->proc->ops = next;
-	op->done(op, res, fd);
-	op_free(op);
-	if (next)
-		begin(next);
+	op = finish(op, res, fd);
+	if (op)
+		begin(op);
 	ks_shim_reap_orphans(s);
 }
 
+/* Those that cannot begin fail, one after the other. */
 static void begin(struct ks_op *op)
 {
 	struct ks_shim *s = op->proc->task->shim;
-	struct ks_worker_result res = { 0 };
-	int r = s->n_workers < KS_WORKER_MAX ?
-			ks_worker_start(&s->loop, &op->worker, &res.err) :
-			ks_err_kind(&res.err, KS_ERR_EXHAUSTED,
-				    "the shim has %d operations at work", KS_WORKER_MAX);
 
-	s->n_workers++;
-	res.r = r;
-	if (r < 0)
-		done(&op->worker, &res, -EBADF);
+	while (op) {
+		struct ks_worker_result res = { 0 };
+
+		res.r = s->n_workers < KS_WORKER_MAX ?
+				ks_worker_start(&s->loop, &op->worker, &res.err) :
+				ks_err_kind(&res.err, KS_ERR_EXHAUSTED,
+					    "the shim has %d operations at work", KS_WORKER_MAX);
+		if (res.r == 0) {
+			s->n_workers++;
+			return;
+		}
+		op = finish(op, &res, -EBADF);
+	}
 }
 
 void ks_op_start(struct ks_op *op)

@@ -13,7 +13,7 @@ ctd_use() { # 1 or 2
 		requires containerd
 		requires ctr
 		CONTAINERD=(containerd)
-		CTR=(ctr)
+		CTR=("$(type -P ctr)") # not the function below
 		;;
 	2)
 		requires apt-get

@@ -123,6 +123,22 @@ ctr c create $O "$R" "$C" sleep 1000
 is "$(ctr c ls -q)" "$C" "a container without a task"
 ctr c rm "$C"
 
+# A client goes, without a word, and another comes.
+mkfifo "$T/typed"
+"${CTR[@]}" run $RT --rootfs "$R" "$TAG-t" sh -c 'while read l; do echo "got-$l"; done' <>"$T/typed" >/dev/null 2>&1 &
+client=$!
+wait_for 5 status_is "$TAG-t" RUNNING
+kill -KILL "$client"
+wait "$client" 2>/dev/null
+{ echo hello; sleep 1; } | timeout -s KILL 3 "${CTR[@]}" task attach "$TAG-t" >"$T/attached" 2>&1
+like "$(cat "$T/attached")" "*got-hello*" "attach, after the first client was killed"
+status_is "$TAG-t" RUNNING
+ok $? "the container has not noticed"
+ctr task kill -s KILL "$TAG-t"
+wait_for 5 status_is "$TAG-t" STOPPED
+ctr task rm "$TAG-t" >/dev/null 2>&1
+ctr c rm "$TAG-t"
+
 # ---- what was told ---------------------------------------------------------------
 
 topics() { # CONTAINER: of its events, in order
