@@ -49,7 +49,7 @@ static void publish(struct ks_proc *p)
 	if (p == &t->init && p->exit.status == STATUS_KILLED)
 		tell_oom(t);
 	p->state = KS_PROC_STOPPED;
-	ks_stdio_ended(&p->io);
+	ks_stdio_ended(&p->io, &t->shim->loop);
 	ks_event_exit(&t->shim->events, t->id, p->exec_id, p->pid, &p->exit);
 	answer_waiters(p);
 }

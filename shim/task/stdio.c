@@ -9,14 +9,17 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <kshim/compat.h>
 #include <kshim/fd.h>
 #include <kshim/str.h>
 
-#define LOGGER_ARGS 64
-#define LOGGER_MS   10000 /* until it says that it is ready */
+#define LOGGER_ARGS	 64
+#define LINGER_MS	 10000 /* for a client that does not come */
+#define LINGER_PAUSE_MAX 64
+#define LOGGER_MS	 10000 /* until it says that it is ready */
 
 int ks_stdio_names_copy(struct ks_stdio_names *to, const struct ks_stdio_names *from)
 {
@@ -331,6 +334,93 @@ int ks_stdio_use(struct ks_stdio *s, const char *ns, const char *id, int32_t *re
 	return r;
 }
 
+/*
+ * A client may open its FIFO only when the process has ended already. Its open waits for a writer
+ * then, and what the process wrote would be lost to it: so there is one, until all is read.
+ */
+struct ks_linger {
+	struct ks_watch timer; /* owned */
+	int keep;	       /* borrowed: the read end, by which it is known what is left */
+	int writer;	       /* owned */
+	unsigned int pause_ms, waited_ms;
+	bool watched;
+};
+
+static void linger_stop(struct ks_linger *g, struct ks_loop *l)
+{
+	g->writer = ks_fd_close(g->writer);
+	if (g->watched)
+		ks_loop_remove(l, &g->timer);
+	g->watched = false;
+}
+
+static void linger_free(struct ks_linger *g, struct ks_loop *l)
+{
+	if (!g)
+		return;
+	linger_stop(g, l);
+	ks_fd_close(g->timer.fd);
+	free(g);
+}
+
+static bool is_read(int fd)
+{
+	int n = 0;
+
+	return ioctl(fd, FIONREAD, &n) < 0 || n == 0;
+}
+
+static void linger_wait(struct ks_linger *g)
+{
+	struct itimerspec its = { .it_value = { 0, (long)g->pause_ms * 1000000L } };
+
+	(void)timerfd_settime(g->timer.fd, 0, &its, NULL);
+}
+
+static int on_linger(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct ks_err *err)
+{
+	struct ks_linger *g = w->data;
+	uint64_t n;
+
+	(void)events;
+	(void)err;
+	if (read(w->fd, &n, sizeof(n)) != sizeof(n))
+		return 0;
+	g->waited_ms += g->pause_ms;
+	g->pause_ms = g->pause_ms < LINGER_PAUSE_MAX ? g->pause_ms * 2 : g->pause_ms;
+	if (is_read(g->keep) || g->waited_ms >= LINGER_MS)
+		linger_stop(g, l);
+	else
+		linger_wait(g);
+	return 0;
+}
+
+/* NULL where there is nothing to wait for, or nothing to wait with. */
+static struct ks_linger *linger_new(int keep, struct ks_loop *l)
+{
+	struct ks_linger *g = is_read(keep) ? NULL : calloc(1, sizeof(*g));
+	char path[64];
+
+	if (!g)
+		return NULL;
+	ks_fmt(path, sizeof(path), "/proc/self/fd/%d", keep);
+	g->keep = keep;
+	g->pause_ms = 1;
+	g->writer = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	g->timer = (struct ks_watch){
+		.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+		.fn = on_linger,
+		.data = g,
+	};
+	g->watched = g->timer.fd >= 0 && ks_loop_add(l, &g->timer, EPOLLIN, NULL) == 0;
+	if (!g->watched) {
+		linger_free(g, l);
+		return NULL;
+	}
+	linger_wait(g);
+	return g;
+}
+
 /* The last word is out: the reader gets its end of file. */
 static void on_relay_end(struct ks_relay *r)
 {
@@ -338,6 +428,8 @@ static void on_relay_end(struct ks_relay *r)
 
 	r->out.drop = true;
 	r->to.watch.fd = -EBADF;
+	if (s->keep[1] >= 0)
+		s->linger[1] = linger_new(s->keep[1], s->loop);
 	s->fds[1] = ks_fd_close(s->fds[1]);
 }
 
@@ -349,6 +441,7 @@ static int start_relay(struct ks_stdio *s, struct ks_loop *l, struct ks_err *err
 	if (!r)
 		return ks_err_oom(err);
 	s->relay = r;
+	s->loop = l;
 	if (s->keep[0] >= 0)
 		fds.in = s->fds[0];
 	for (int i = 0; i < 2; i++)
@@ -385,10 +478,13 @@ int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, pid_t lo
 	return 0;
 }
 
-void ks_stdio_ended(struct ks_stdio *s)
+void ks_stdio_ended(struct ks_stdio *s, struct ks_loop *l)
 {
 	ks_stdio_close_in(s);
 	s->slave_fd = ks_fd_close(s->slave_fd);
+	for (int i = 1; i < 3 && s->tty_fd < 0; i++)
+		if (s->keep[i] >= 0)
+			s->linger[i] = linger_new(s->keep[i], l);
 }
 
 void ks_stdio_close_in(struct ks_stdio *s)
@@ -406,6 +502,8 @@ void ks_stdio_close(struct ks_stdio *s, struct ks_loop *l)
 		s->relay = NULL;
 	}
 	for (int i = 0; i < 3; i++) {
+		linger_free(s->linger[i], l);
+		s->linger[i] = NULL;
 		s->fds[i] = ks_fd_close(s->fds[i]);
 		s->keep[i] = ks_fd_close(s->keep[i]);
 	}

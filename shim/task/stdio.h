@@ -17,6 +17,7 @@ struct ks_stdio_names {
 int ks_stdio_names_copy(struct ks_stdio_names *to, const struct ks_stdio_names *from);
 
 struct ks_stdio_copy;
+struct ks_linger;
 
 struct ks_stdio {
 	int fds[3];			 /* what the process gets; the shim's until it is started */
@@ -25,10 +26,12 @@ struct ks_stdio {
 	struct ks_stdio_copy *copies[2]; /* to a file:// */
 	char *logger;			 /* "binary://" and what follows; or NULL */
 	int logger_pidfd;
-	int tty_fd;   /* the terminal's master */
+	struct ks_linger *linger[3]; /* after the end, for a reader that is late */
+	int tty_fd;		     /* the terminal's master */
 	int slave_fd; /* its other side, open while the process lives: it may close its own for a
 			 while */
 	struct ks_relay *relay;
+	struct ks_loop *loop; /* of the relay; borrowed */
 };
 
 #define KS_STDIO_INIT                                           \
@@ -56,7 +59,7 @@ int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, pid_t lo
 
 /** ks_stdio_ended() - the process has ended: nothing more is typed, and its output comes to an end
  */
-void ks_stdio_ended(struct ks_stdio *s);
+void ks_stdio_ended(struct ks_stdio *s, struct ks_loop *l);
 
 /** ks_stdio_close_in() - no more input */
 void ks_stdio_close_in(struct ks_stdio *s);
