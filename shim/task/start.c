@@ -316,7 +316,7 @@ static int spawn(const struct ks_shim_args *args, const struct request *q, int l
  */
 static int print_address(const char *path, const struct request *q, struct ks_err *err)
 {
-	char address[PATH_MAX + 16], text[PATH_MAX + 128];
+	char address[PATH_MAX + 16], text[PATH_MAX + 128], file[32];
 
 	ks_fmt(address, sizeof(address), "unix://%s", path);
 	if (q->bootstrap || getenv("MAX_SHIM_VERSION"))
@@ -325,11 +325,13 @@ static int print_address(const char *path, const struct request *q, struct ks_er
 		       q->bootstrap ? 3 : 2, address);
 	else
 		ks_fmt(text, sizeof(text), "%s", address);
-	(void)unlink("address");
-	ks_auto_fd int fd =
-		open("address", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* Others may be at it too, and containerd may read it. */
+	ks_fmt(file, sizeof(file), "address.%d", (int)getpid());
+	ks_auto_fd int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r = fd < 0 ? -errno : ks_fd_write_all(fd, address, strlen(address));
 
+	if (r == 0 && rename(file, "address") < 0)
+		r = -errno;
 	if (r < 0)
 		return ks_err_set(err, r, "write the file \"address\" of the bundle");
 	r = ks_fd_write_all(1, text, strlen(text));

@@ -4,12 +4,12 @@
 # that apt uses; nothing is installed. Usage: later.sh SUITE DIR PACKAGE…
 # Kept in DIR; a second call with the same words does nothing.
 set -euo pipefail
-suite=$1 dir=$2
+mkdir -p "$2"
+suite=$1 dir=$(cd "$2" && pwd)
 shift 2
 [ "$(cat "$dir/.have" 2>/dev/null || true)" != "$suite $*" ] || exit 0
 site=$(apt-get indextargets --format '$(ORIGIN) $(SITE)' | awk '$1 == "Debian" && !/security/ { print $2; exit }')
 [ -n "$site" ] || { echo "apt has no Debian mirror" >&2; exit 1; }
-mkdir -p "$dir"
 work=$(mktemp -d "$dir/work.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 mkdir -p "$work"/{lists/partial,cache/archives/partial,root}

@@ -125,7 +125,7 @@ ctr c rm "$C"
 
 # A client goes, without a word, and another comes.
 mkfifo "$T/typed"
-"${CTR[@]}" run $RT --rootfs "$R" "$TAG-t" sh -c 'while read l; do echo "got-$l"; done' <>"$T/typed" >/dev/null 2>&1 &
+"${CTR[@]}" run $RT --fifo-dir "$T/fifos" --rootfs "$R" "$TAG-t" sh -c 'while read l; do echo "got-$l"; done' <>"$T/typed" >/dev/null 2>&1 &
 client=$!
 wait_for 5 status_is "$TAG-t" RUNNING
 kill -KILL "$client"
