@@ -47,7 +47,6 @@ void ks_shim_stop(struct ks_shim *s)
 		set_idle(s, DRAIN_S);
 }
 
-/* Time is up: for the last events, or for the first task. */
 /* Ended, and what it was made from is gone: its Delete came to nobody, and never will. */
 static bool forgotten(const struct ks_shim *s)
 {
@@ -59,6 +58,7 @@ static bool forgotten(const struct ks_shim *s)
 	return true;
 }
 
+/* Time is up: for the last events, or for the first task. */
 static int on_idle(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct ks_err *err)
 {
 	struct ks_shim *s = w->data;
@@ -186,7 +186,6 @@ int ks_shim_serve(const struct ks_shim_args *args, const struct ks_shim_env *env
 	struct ks_shim s = {
 		.env = env,
 		.ns = args->ns,
-		.address = args->address,
 		.socket_path = path,
 		.debug = args->debug,
 		.server = { .dispatch = ks_service_dispatch },

@@ -498,8 +498,11 @@ static const struct method {
 /* The sandbox service has its place here, beside these two names of the same service. */
 void ks_service_dispatch(void *data, struct ks_ttrpc_call *call)
 {
+	const struct ks_shim *s = data;
 	char text[256];
 
+	if (s->debug)
+		ks_shim_log("debug", "%s/%s", call->service, call->method);
 	if (!ks_streq(call->service, "containerd.task.v2.Task") &&
 	    !ks_streq(call->service, "containerd.task.v3.Task")) {
 		ks_fmt(text, sizeof(text), "service %s", call->service);

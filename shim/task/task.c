@@ -92,7 +92,6 @@ struct ks_proc *ks_proc_new_exec(struct ks_task *t, const char *exec_id, struct 
 	proc_init(p, t, name);
 	p->next = t->execs;
 	t->execs = p;
-	t->n_execs++;
 	return p;
 }
 
@@ -127,7 +126,6 @@ void ks_proc_free(struct ks_shim *s, struct ks_proc *p)
 	for (struct ks_proc **at = &p->task->execs; *at; at = &(*at)->next) {
 		if (*at == p) {
 			*at = p->next;
-			p->task->n_execs--;
 			break;
 		}
 	}

@@ -7,8 +7,8 @@
  *
  *	process:  (exec only: ADDED) -> CREATED -> RUNNING -> STOPPED -> DELETED
  *
- * What is deleted stays as a tombstone until Shutdown, or until the same id
- * comes again: State, Wait and Delete keep their answers when a client asks
+ * What is deleted stays as a tombstone, the last of them until Shutdown, or
+ * until the same id comes again: State, Wait and Delete keep their answers when a client asks
  * twice, because its first call was cut off.
  */
 #include <kshim/run.h>
@@ -70,7 +70,6 @@ struct ks_task {
 	struct ks_watch on_oom;
 	struct ks_proc init;
 	struct ks_proc *execs; /* newest first */
-	size_t n_execs;
 };
 
 /* An operation on a process: queued, done by a worker, answered. */
@@ -107,8 +106,8 @@ struct ks_create_args {
 
 struct ks_shim {
 	const struct ks_shim_env *env;
-	const char *ns, *address, *socket_path;
-	bool debug;
+	const char *ns, *socket_path;
+	bool debug; /* each call is logged */
 	struct ks_loop loop;
 	struct ks_ttrpc_server server;
 	struct ks_events events;
@@ -143,7 +142,8 @@ bool ks_shim_has_tasks(const struct ks_shim *s);
 bool ks_task_busy(const struct ks_task *t);
 /* Closes what only a task that is not deleted needs. */
 void ks_task_bury(struct ks_task *t);
-/* ks_task_root() - opens the runtime root of a task's options, of this namespace */
+/* The runtime root of these options, of this namespace: its path, and open unless @ret_fd is NULL.
+ */
 int ks_shim_open_root(const struct ks_shim_options *o, const char *ns, char *path, size_t size,
 		      int *ret_fd, struct ks_err *err);
 
@@ -209,7 +209,7 @@ int ks_rootfs_unmount(const char *bundle, struct ks_err *err);
 int ks_task_metrics(struct ks_arena *a, const struct ks_task *t, const char **ret_type,
 		    uint8_t **ret, size_t *ret_len, struct ks_err *err);
 
-/* server.c */
+/* serve.c */
 
 /* Ends the shim when containerd has taken its events. */
 void ks_shim_stop(struct ks_shim *s);

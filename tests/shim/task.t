@@ -28,8 +28,8 @@ new() { # ID JQ-FILTER COMMAND…: a bundle, as containerd makes one
 	edit "$b" ".process.terminal = false | .process.args = $(words "$@") | $f"
 	mkfifo "$b/log"
 }
-start() { # ID: sets SOCK
-	try_in "$T/bundles/$1" "$SHIM" -namespace default -address "$T/c.sock" -publish-binary /x -id "$1" start
+start() { # ID [OPTION]: sets SOCK
+	try_in "$T/bundles/$1" "$SHIM" -namespace default -address "$T/c.sock" -publish-binary /x -id "$1" ${2:-} start
 	SOCK=${out#unix://}
 }
 try_in() { # DIR COMMAND…
@@ -344,11 +344,13 @@ wait_for 5 eval '[ -z "$(shims)" ]'
 kill "$reader" 2>/dev/null
 cat "$T/bundles/$TAG-l/log" >"$T/log" &
 sleep 0.1
-start "$TAG-l"
+start "$TAG-l" -debug
 create "$TAG-l"
 call Shutdown "1=$TAG-l"
 wait_for 5 grep -q 'level=error.*nosuch' "$T/log"
 ok $? "what fails is in the log"
+grep -q 'level=debug.*containerd.task.v2.Task/Create' "$T/log"
+ok $? "with -debug each call is, too"
 
 # A container that restarts for ever, beside one that lives.
 new "$TAG-p" . sleep 1000
