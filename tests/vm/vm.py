@@ -27,6 +27,25 @@ class GuestError(Exception):
     """The guest did not do as it should; with the end of its console."""
 
 
+class Deadline:
+    """Seconds in which this process ran: when the whole machine stood still, the guest did, too."""
+
+    STILL = 5  # seconds between two looks that are no longer a busy machine's
+
+    def __init__(self, seconds):
+        self.left, self.seen = seconds, time.monotonic()
+
+    def over(self):
+        """Looks at the clock; to be called several times in a second."""
+        now = time.monotonic()
+        if now - self.seen < self.STILL:
+            self.left -= now - self.seen
+        else:
+            print(f"  # the machine stood still for {now - self.seen:.0f} s", flush=True)
+        self.seen = now
+        return self.left < 0
+
+
 class Vm:
     """One boot of a guest. Use it as a context: leaving it ends qemu, by its own pid."""
 
@@ -87,7 +106,7 @@ class Vm:
         """The next line of the guest, without its end."""
         os.set_blocking(self.proc.stdout.fileno(), False)
         while b"\n" not in self.buffer:
-            if time.monotonic() > deadline:
+            if deadline.over():
                 self.fail("the guest's time is over")
             data = self.proc.stdout.read(65536)
             if data == b"" and self.proc.poll() is not None:
@@ -142,7 +161,7 @@ class Vm:
 
     def send(self, script):
         """Waits until the guest is there, and gives it a script."""
-        deadline = time.monotonic() + 120
+        deadline = Deadline(120)
         while self.line(deadline) != "#ready":
             pass
         self.proc.stdin.write((script + "\n#end\n").encode())
@@ -151,7 +170,7 @@ class Vm:
     def run(self, script, timeout, out=print):
         """Runs a script to its end; its exit code, or what it had done to the machine."""
         self.send(script)
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while True:
             line = self.line(deadline)
             if line.startswith("#exit "):
