@@ -65,9 +65,11 @@ requires() { command -v "$1" >/dev/null || skip_all "needs $1"; }
 # ---- what must not be left -----------------------------------------------------
 
 own_processes() { # prints the pids of the kshim processes that this test started
-	local p
+	local p comm
 	for p in /proc/[0-9]*; do
-		case $(cat "$p/comm" 2>/dev/null) in kshim*) ;; *) continue ;; esac
+		comm=
+		{ read -r comm <"$p/comm"; } 2>/dev/null
+		case $comm in kshim*) ;; *) continue ;; esac
 		grep -q '^State:[[:space:]]*Z' "$p/status" 2>/dev/null && continue
 		grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && echo "${p#/proc/}"
 	done

@@ -6,47 +6,8 @@
 requires_root
 requires jq
 requires python3
-SHIM=$BUILD/containerd-shim-kshim-v2
-export TTRPC_ADDRESS=$T/nobody.ttrpc
+. "$TOP/tests/lib/shim.sh"
 pod_rootfs
-mkdir -p "$T/bundles"
-call() { try timeout -k 1 90 python3 "$TOP/tests/lib/ttrpc.py" "$SOCK" "$@"; }
-shims() { # pids of this test's servers
-	local p
-	for p in $(own_processes); do
-		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != kshim-shim ] || echo "$p"
-	done
-}
-words() { python3 -c 'import json, sys; print(json.dumps(sys.argv[1:]))' "$@"; }
-new() { # ID JQ-FILTER COMMAND…: a bundle, as containerd makes one
-	local b=$T/bundles/$1 f=$2
-	shift 2
-	mkdir -p "$b"
-	[ -e "$b/rootfs" ] || ln -s "$R" "$b/rootfs"
-	rm -f "$b/config.json"
-	runc spec -b "$b"
-	edit "$b" ".process.terminal = false | .process.args = $(words "$@") | $f"
-	mkfifo "$b/log"
-}
-start() { # ID [OPTION]: sets SOCK
-	try_in "$T/bundles/$1" "$SHIM" -namespace default -address "$T/c.sock" -publish-binary /x -id "$1" ${2:-} start
-	SOCK=${out#unix://}
-}
-try_in() { # DIR COMMAND…
-	local d=$1
-	shift
-	(cd "$d" && exec "$@") >"$T/out" 2>"$T/err" </dev/null
-	rc=$?
-	out=$(cat "$T/out")
-	err=$(cat "$T/err")
-}
-delete() { # ID
-	try_in "$T/bundles/$1" "$SHIM" -namespace default -address "$T/c.sock" -id "$1" -bundle "$T/bundles/$1" delete
-}
-create() { call Create "1=$1" "2=$T/bundles/$1" "${@:2}"; }
-state_is() { python3 "$TOP/tests/lib/ttrpc.py" "$SOCK" State "1=$1" "2=@${3:-}" | grep -x "4=$2" >/dev/null; }
-CREATED=1 RUNNING=2 STOPPED=3 PAUSED=4
-stop_shims() { for p in $(shims); do kill -KILL "$p" && wait_gone "$p"; done; }
 at_exit=stop_shims
 C=$TAG-c
 
@@ -228,7 +189,7 @@ like "$rc:$out" "1:12 *criu*" "restore says that it cannot"
 
 # A container of the host's pid namespace: what it leaves is killed before its exit is told.
 call Shutdown "1=$C"
-wait_for 5 eval '[ -z "$(shims)" ]'
+shims_gone
 ok $? "Shutdown"
 is "$(ls "$SOCK" 2>/dev/null)" "" "takes the socket along"
 new "$TAG-h" '.linux.namespaces |= map(select(.type != "pid"))' sh -c 'sleep 1000 & exec sleep 1000'
@@ -340,7 +301,7 @@ new "$TAG-l" . nosuch
 # The server has the log of the bundle that it was started in, once somebody reads it.
 SOCK=
 for p in $(shims); do kill -TERM "$p"; done
-wait_for 5 eval '[ -z "$(shims)" ]'
+shims_gone
 kill "$reader" 2>/dev/null
 cat "$T/bundles/$TAG-l/log" >"$T/log" &
 sleep 0.1
@@ -357,31 +318,20 @@ new "$TAG-p" . sleep 1000
 new "$TAG-w" . true
 start "$TAG-p"
 create "$TAG-p"
-timeout -k 1 200 python3 - "$SOCK" "$T/bundles/$TAG-w" "$TAG" "$TOP/tests/lib" <<-'P'
-import socket, struct, sys
-sys.path.insert(0, sys.argv[4])
-from pb import decode, encode
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-stream = -1
-def call(method, fields):
-    global stream
-    stream += 2
-    body = encode({1: "containerd.task.v2.Task", 2: method, 3: encode(fields)})
-    s.sendall(struct.pack(">IIBB", len(body), stream, 1, 0) + body)
-    n = struct.unpack(">IIBB", s.recv(10, socket.MSG_WAITALL))[0]
-    r = decode(s.recv(n, socket.MSG_WAITALL) if n else b"")
-    assert 1 not in r, decode(r[1][0])
-for i in range(520):
-    call("Create", {1: f"{sys.argv[3]}-w{i}", 2: sys.argv[2]})
-    call("Delete", {1: f"{sys.argv[3]}-w{i}"})
-P
+PYTHONPATH=$TOP/tests/lib timeout -k 1 200 python3 - "$SOCK" "$T/bundles/$TAG-w" "$TAG" <<-'P'
+	import sys
+	from ttrpc import Client
+	c = Client(sys.argv[1])
+	for i in range(520):
+	    c.call("Create", {1: f"{sys.argv[3]}-w{i}", 2: sys.argv[2]})
+	    c.call("Delete", {1: f"{sys.argv[3]}-w{i}"})
+	P
 is $? 0 "a container can restart as often as it likes"
 [ "$(ls "/proc/$(shims)/fd" | wc -l)" -lt 30 ]
 ok $? "and leaves no descriptor"
 call Delete "1=$TAG-p"
 call Shutdown "1=$TAG-p"
-wait_for 5 eval '[ -z "$(shims)" ]'
+shims_gone
 
 # ---- events: kept while nobody takes them, told once, in order --------------------------
 
@@ -434,27 +384,15 @@ create "$C"
 call Start "1=$C"
 pid=$(shims)
 many() {
-	timeout -k 1 300 python3 - "$SOCK" "$C" "$1" "$(proc true)" "$TOP/tests/lib" <<-'P'
-	import socket, struct, sys
-	sys.path.insert(0, sys.argv[5])
-	from pb import decode, encode
-	s = socket.socket(socket.AF_UNIX)
-	s.connect(sys.argv[1])
-	stream = -1
-	def call(method, fields):
-	    global stream
-	    stream += 2
-	    body = encode({1: "containerd.task.v2.Task", 2: method, 3: encode(fields)})
-	    s.sendall(struct.pack(">IIBB", len(body), stream, 1, 0) + body)
-	    n = struct.unpack(">IIBB", s.recv(10, socket.MSG_WAITALL))[0]
-	    r = decode(s.recv(n, socket.MSG_WAITALL) if n else b"")
-	    assert 1 not in r, r
+	PYTHONPATH=$TOP/tests/lib timeout -k 1 300 python3 - "$SOCK" "$C" "$1" "$(proc true)" <<-'P'
+	import sys
+	from ttrpc import Client
+	c = Client(sys.argv[1])
 	for i in range(int(sys.argv[3])):
-	    e = f"x{i}"
-	    call("Exec", {1: sys.argv[2], 2: e, 7: {1: "Process", 2: sys.argv[4]}})
-	    call("Start", {1: sys.argv[2], 2: e})
-	    call("Wait", {1: sys.argv[2], 2: e})
-	    call("Delete", {1: sys.argv[2], 2: e})
+	    process = {1: sys.argv[2], 2: f"x{i}"}
+	    c.call("Exec", {**process, 7: {1: "Process", 2: sys.argv[4]}})
+	    for method in ("Start", "Wait", "Delete"):
+	        c.call(method, process)
 	P
 }
 many 100
@@ -472,7 +410,7 @@ call Kill "1=$C" 3=9
 call Wait "1=$C"
 call Delete "1=$C"
 kill -TERM "$pid"
-wait_for 5 eval '[ -z "$(shims)" ]'
+shims_gone
 ok $? "SIGTERM ends a shim that has no task"
 stop_shims
 at_exit=
