@@ -33,7 +33,7 @@ check-unit: $(UNIT_BINS)
 
 # A build of its own in which the crash points are compiled in, and the tests' helpers.
 test-programs: all $(UNIT_BINS) $(B)/helper/tty $(B)/helper/probe $(B)/helper/diff-probe
-	$(MAKE) --no-print-directory B=$(B)/crash CRASH=1 $(B)/crash/kshim
+	$(MAKE) --no-print-directory B=$(B)/crash CRASH=1 all
 
 $(B)/helper/floor: tests/bench/floor.c
 	@mkdir -p $(@D)

@@ -8,8 +8,10 @@
 /**
  * ks_crash_point() - die here when KSHIM_CRASH_AT names this point
  * @name: stable name, listed in tests/volumes/crash.t; "NAME:N" in the
- *        variable means the Nth time that the point is passed. The file "mark" then
- *        appears in $KSHIM_CRASH_DIR
+ *        variable means the Nth time that the process passes the point, or, with
+ *        KSHIM_CRASH_COUNT_ALL set, the Nth time that any of the test does. The file "mark"
+ *        then appears in $KSHIM_CRASH_DIR, and a parent that is named as
+ *        KSHIM_CRASH_PARENT says is killed first
  *
  * Context: any.
  */

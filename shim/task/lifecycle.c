@@ -87,6 +87,32 @@ static int run_delete(struct ks_op *op, struct ks_worker_result *res, int *ret_f
 		      struct ks_err *err);
 static void done_delete(struct ks_op *op, const struct ks_worker_result *res, int fd);
 
+static void done_undo(struct ks_op *op, const struct ks_worker_result *res, int fd)
+{
+	ks_fd_close(fd);
+	(void)res; /* a failure is in the log */
+	ks_op_fail(op, &op->why);
+	ks_task_free(op->proc->task);
+}
+
+/* A failed Create leaves nothing: whoever asked for it deletes only what was made. */
+static void undo_create(struct ks_op *failed, const struct ks_err *err)
+{
+	struct ks_task *t = failed->proc->task;
+	struct ks_op *op = ks_op_new(&t->init, NULL);
+
+	if (!op) {
+		ks_op_fail(failed, err);
+		ks_task_free(t);
+		return;
+	}
+	op->call = KS_TAKE_PTR(failed->call);
+	op->why = *err;
+	op->run = run_delete;
+	op->done = done_undo;
+	ks_op_start(op);
+}
+
 static void done_create(struct ks_op *op, const struct ks_worker_result *res, int fd)
 {
 	struct ks_task *t = op->proc->task;
@@ -102,6 +128,10 @@ static void done_create(struct ks_op *op, const struct ks_worker_result *res, in
 	if (r == 0)
 		r = ks_stdio_started(&t->init.io, &s->loop, KS_TAKE_FD(fd), res->logger_pid, &err);
 	ks_fd_close(fd);
+	if (r < 0 && (res->r == 0 || res->lost)) {
+		undo_create(op, &err);
+		return;
+	}
 	if (r < 0) {
 		ks_op_fail(op, &err);
 		ks_task_free(t);

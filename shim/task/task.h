@@ -87,6 +87,7 @@ struct ks_op {
 	size_t text_len;
 	int signal;
 	bool pause;
+	struct ks_err why; /* of the end of a failed create */
 };
 
 struct ks_rootfs_mount {

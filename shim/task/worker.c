@@ -50,7 +50,7 @@ static void work(struct ks_worker *w, int sock, pid_t shim)
 
 static void lost(struct ks_worker_result *res, const siginfo_t *si)
 {
-	*res = (struct ks_worker_result){ .r = -EIO };
+	*res = (struct ks_worker_result){ .r = -EIO, .lost = true };
 	ks_err_kind(&res->err, KS_ERR_INTERNAL, "the shim's worker died (%s %d)",
 		    si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status);
 }

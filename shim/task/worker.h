@@ -16,6 +16,7 @@ struct ks_worker_result {
 	struct ks_err err;
 	int32_t pid;	    /* of what was started, or 0 */
 	int32_t logger_pid; /* of a logging program, or 0 */
+	bool lost;	    /* it died: how far it came is not known */
 	bool own_pidns;
 	char cgroup[2048];
 	char warning[1024]; /* one line, or empty */
