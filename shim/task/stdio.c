@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #define LINGER_MS	 10000 /* for a client that does not come */
 #define LINGER_PAUSE_MAX 64
 #define LOGGER_MS	 10000 /* until it says that it is ready */
+#define LOGGER_END_MS	 12000 /* from SIGTERM to SIGKILL, as the runc shim does */
 
 int ks_stdio_names_copy(struct ks_stdio_names *to, const struct ks_stdio_names *from)
 {
@@ -321,6 +323,24 @@ static int start_logger(struct ks_stdio *s, const char *ns, const char *id, int3
 	return r;
 }
 
+/*
+ * Told to end; by its streams it should know already. One that does not is killed in the end, by a
+ * process of its own, since the shim may be gone by then.
+ */
+static void end_logger(int pidfd)
+{
+	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
+
+	if (ks_sys_pidfd_send_signal(pidfd, SIGTERM) < 0 || poll(&pfd, 1, 0) != 0)
+		return;
+	if (fork() != 0)
+		return;
+	prctl(PR_SET_NAME, "kshim-worker", 0, 0, 0);
+	if (ks_fd_close_others(3, &pidfd, 1) == 0 && poll(&pfd, 1, LOGGER_END_MS) == 0)
+		(void)ks_sys_pidfd_send_signal(pidfd, SIGKILL);
+	_exit(0);
+}
+
 int ks_stdio_use(struct ks_stdio *s, const char *ns, const char *id, int32_t *ret_logger,
 		 struct ks_err *err)
 {
@@ -515,7 +535,7 @@ void ks_stdio_close(struct ks_stdio *s, struct ks_loop *l)
 	s->slave_fd = ks_fd_close(s->slave_fd);
 	s->tty_fd = ks_fd_close(s->tty_fd);
 	if (s->logger_pidfd >= 0)
-		(void)ks_sys_pidfd_send_signal(s->logger_pidfd, SIGTERM);
+		end_logger(s->logger_pidfd);
 	s->logger_pidfd = ks_fd_close(s->logger_pidfd);
 	free(s->logger);
 	s->logger = NULL;

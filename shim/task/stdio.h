@@ -64,5 +64,5 @@ void ks_stdio_ended(struct ks_stdio *s, struct ks_loop *l);
 /** ks_stdio_close_in() - no more input */
 void ks_stdio_close_in(struct ks_stdio *s);
 
-/** ks_stdio_close() - all of it; a logger gets SIGTERM */
+/** ks_stdio_close() - all of it; a logger gets SIGTERM, later SIGKILL */
 void ks_stdio_close(struct ks_stdio *s, struct ks_loop *l);

@@ -294,6 +294,22 @@ wait_for 20 again
 ok $? "and then it can: the shim lives"
 call Delete "1=$C"
 
+# Nor does one that does not end outlive its container for long, or the shim.
+cat >"$T/deaf" <<-'L'
+#!/bin/sh
+trap '' TERM
+echo $$ >"$1"
+exec 5>&-
+while :; do sleep 1; done
+L
+chmod +x "$T/deaf"
+create "$C" "6=binary://$T/deaf?$T/deaf.pid"
+deaf=$(cat "$T/deaf.pid")
+call Delete "1=$C"
+is "$rc:$(kill -0 "$deaf" && echo alive)" 0:alive "a logging program that does not take SIGTERM"
+wait_for 20 eval '! kill -0 "$deaf" 2>/dev/null || grep -q "^State:.*Z" "/proc/$deaf/status"'
+ok $? "is killed in the end"
+
 # The shim's own words are in containerd's log.
 cat "$T/bundles/$TAG-h/log" >"$T/log" &
 reader=$!
