@@ -54,6 +54,7 @@ struct ks_create {
 	bool keep_terminal; /* a terminal's master is the caller's, not a console socket's */
 
 	/* Set on the way. */
+	bool *claimed; /* or NULL: the id is this one's, and its record is there */
 	struct ks_mount_requests volumes;
 	struct ks_strv *warnings; /* what the host could not give and the spec lets pass */
 };

@@ -392,6 +392,8 @@ static int make(struct making *m, struct ks_err *err)
 {
 	int r = make_record(m, err);
 
+	if (r == 0 && m->c->claimed)
+		*m->c->claimed = true;
 	if (r == 0)
 		r = ks_state_save(m->out->dir_fd, &m->out->container, err);
 	if (r == 0)

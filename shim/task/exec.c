@@ -27,7 +27,7 @@ static int run_exec(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
 
 	process.terminal = p->names.terminal;
 	if (r == 0)
-		r = ks_stdio_use(&p->io, t->shim->ns, t->id, &res->logger_pid, err);
+		r = ks_stdio_use(&p->io, t->shim->ns, t->id, &op->worker.note->logger_pid, err);
 	if (r == 0)
 		r = ks_container_exec(&a, &e, &started, err);
 	ks_op_warn(res, &warnings);
@@ -46,10 +46,11 @@ static void done_exec(struct ks_op *op, const struct ks_worker_result *res, int 
 	struct ks_err err = res->err;
 	int r = res->r;
 
+	ks_stdio_logger(&p->io, res->note.logger_pid);
 	if (r == 0)
 		r = ks_proc_watch(p, res->pid, &err);
 	if (r == 0)
-		r = ks_stdio_started(&p->io, &t->shim->loop, KS_TAKE_FD(fd), res->logger_pid, &err);
+		r = ks_stdio_started(&p->io, &t->shim->loop, KS_TAKE_FD(fd), &err);
 	ks_fd_close(fd);
 	free(p->spec);
 	p->spec = NULL;

@@ -9,6 +9,8 @@
 
 #include "task.h"
 
+#define STATUS_KILLED 137
+
 /* ---- create ------------------------------------------------------------ */
 
 static int load_spec(struct ks_arena *a, const char *bundle, int *ret_fd, struct ks_spec *ret,
@@ -46,6 +48,7 @@ static int create_container(struct ks_op *op, struct ks_arena *a, struct ks_work
 		.systemd_cgroup = c->options.systemd_cgroup,
 		.storage = ks_op_storage(op),
 		.keep_terminal = true,
+		.claimed = &op->worker.note->claimed,
 		.warnings = &warnings,
 	};
 
@@ -73,7 +76,7 @@ static int run_create(struct ks_op *op, struct ks_worker_result *res, int *ret_f
 		r = ks_rootfs_mount(c, err);
 	if (r < 0)
 		return ks_err_prefix(err, r, "OCI runtime create failed");
-	r = ks_stdio_use(&op->proc->io, t->shim->ns, c->id, &res->logger_pid, err);
+	r = ks_stdio_use(&op->proc->io, t->shim->ns, c->id, &op->worker.note->logger_pid, err);
 	if (r == 0)
 		r = create_container(op, &a, res, ret_fd, err);
 	if (r < 0) {
@@ -87,28 +90,51 @@ static int run_delete(struct ks_op *op, struct ks_worker_result *res, int *ret_f
 		      struct ks_err *err);
 static void done_delete(struct ks_op *op, const struct ks_worker_result *res, int fd);
 
+/* Before there was a container: its root file system alone. */
+static int run_unmount(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
+		       struct ks_err *err)
+{
+	(void)res;
+	(void)ret_fd;
+	return ks_rootfs_unmount(op->proc->task->bundle, err);
+}
+
+static void undo_create(struct ks_op *failed, const struct ks_err *why, ks_op_run_fn *run,
+			bool again);
+
+/* What could not be undone is there as a stopped container, for a Delete. */
 static void done_undo(struct ks_op *op, const struct ks_worker_result *res, int fd)
 {
+	struct ks_task *t = op->proc->task;
+
 	ks_fd_close(fd);
-	(void)res; /* a failure is in the log */
+	if (res->lost && op->again) {
+		undo_create(op, &op->why, op->run, false);
+		return;
+	}
 	ks_op_fail(op, &op->why);
-	ks_task_free(op->proc->task);
+	if (res->r < 0)
+		ks_proc_fail(&t->init, STATUS_KILLED);
+	else
+		ks_task_free(t);
 }
 
 /* A failed Create leaves nothing: whoever asked for it deletes only what was made. */
-static void undo_create(struct ks_op *failed, const struct ks_err *err)
+static void undo_create(struct ks_op *failed, const struct ks_err *why, ks_op_run_fn *run,
+			bool again)
 {
 	struct ks_task *t = failed->proc->task;
 	struct ks_op *op = ks_op_new(&t->init, NULL);
 
 	if (!op) {
-		ks_op_fail(failed, err);
-		ks_task_free(t);
+		ks_op_fail(failed, why);
+		ks_proc_fail(&t->init, STATUS_KILLED);
 		return;
 	}
 	op->call = KS_TAKE_PTR(failed->call);
-	op->why = *err;
-	op->run = run_delete;
+	op->why = *why;
+	op->again = again;
+	op->run = run;
 	op->done = done_undo;
 	ks_op_start(op);
 }
@@ -120,16 +146,18 @@ static void done_create(struct ks_op *op, const struct ks_worker_result *res, in
 	struct ks_err err = res->err;
 	int r = res->r;
 
+	ks_stdio_logger(&t->init.io, res->note.logger_pid);
 	if (r == 0) {
 		t->own_pidns = res->own_pidns;
 		t->cgroup = strdup(res->cgroup);
 		r = t->cgroup ? ks_proc_watch(&t->init, res->pid, &err) : ks_err_oom(&err);
 	}
 	if (r == 0)
-		r = ks_stdio_started(&t->init.io, &s->loop, KS_TAKE_FD(fd), res->logger_pid, &err);
+		r = ks_stdio_started(&t->init.io, &s->loop, KS_TAKE_FD(fd), &err);
 	ks_fd_close(fd);
+	/* A container of this id that this Create did not make is not touched. */
 	if (r < 0 && (res->r == 0 || res->lost)) {
-		undo_create(op, &err);
+		undo_create(op, &err, res->note.claimed ? run_delete : run_unmount, true);
 		return;
 	}
 	if (r < 0) {

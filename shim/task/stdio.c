@@ -314,11 +314,11 @@ static int start_logger(struct ks_stdio *s, const char *ns, const char *id, int3
 		exec_logger(s, ns, id, ready[1]);
 	int r = pid < 0 ? ks_err_set(err, -errno, "fork") : 0;
 
+	if (r == 0)
+		*ret = pid; /* also of one that fails below */
 	close(ready[1]);
 	if (r == 0)
 		r = wait_ready(ready[0], pid, s->logger + strlen("binary://"), err);
-	if (r == 0)
-		*ret = pid;
 	close(ready[0]);
 	return r;
 }
@@ -333,10 +333,17 @@ static void end_logger(int pidfd)
 
 	if (ks_sys_pidfd_send_signal(pidfd, SIGTERM) < 0 || poll(&pfd, 1, 0) != 0)
 		return;
-	if (fork() != 0)
+	pid_t pid = fork();
+
+	if (pid < 0)
+		(void)ks_sys_pidfd_send_signal(pidfd, SIGKILL);
+	if (pid != 0)
 		return;
-	prctl(PR_SET_NAME, "kshim-worker", 0, 0, 0);
-	if (ks_fd_close_others(3, &pidfd, 1) == 0 && poll(&pfd, 1, LOGGER_END_MS) == 0)
+	prctl(PR_SET_NAME, "kshim-log-end", 0, 0, 0);
+	/* Nothing of the shim is held: neither its bundle nor its log. */
+	(void)ks_fd_stdio_null();
+	(void)(chdir("/") + ks_fd_close_others(3, &pidfd, 1));
+	if (poll(&pfd, 1, LOGGER_END_MS) == 0)
 		(void)ks_sys_pidfd_send_signal(pidfd, SIGKILL);
 	_exit(0);
 }
@@ -473,13 +480,16 @@ static int start_relay(struct ks_stdio *s, struct ks_loop *l, struct ks_err *err
 	return ks_relay_start(r, l, &fds, err);
 }
 
-int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, pid_t logger,
-		     struct ks_err *err)
+void ks_stdio_logger(struct ks_stdio *s, pid_t pid)
+{
+	if (pid > 0)
+		s->logger_pidfd = ks_sys_pidfd_open(pid);
+}
+
+int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, struct ks_err *err)
 {
 	for (int i = 0; i < 2; i++)
 		s->logger_in[i] = ks_fd_close(s->logger_in[i]);
-	if (logger > 0)
-		s->logger_pidfd = ks_sys_pidfd_open(logger);
 	for (int i = 0; i < 2; i++) {
 		if (!s->copies[i])
 			continue;

@@ -50,12 +50,14 @@ int ks_stdio_open(struct ks_stdio *s, const struct ks_stdio_names *n, uid_t uid,
 int ks_stdio_use(struct ks_stdio *s, const char *ns, const char *id, int32_t *ret_logger,
 		 struct ks_err *err);
 
+/** ks_stdio_logger() - a logging program was started, a child of this process; 0: none was */
+void ks_stdio_logger(struct ks_stdio *s, pid_t pid);
+
 /**
  * ks_stdio_started() - the process has them: close what is its alone
  * @tty_fd: the terminal's master, taken; or -EBADF
  */
-int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, pid_t logger,
-		     struct ks_err *err);
+int ks_stdio_started(struct ks_stdio *s, struct ks_loop *l, int tty_fd, struct ks_err *err);
 
 /** ks_stdio_ended() - the process has ended: nothing more is typed, and its output comes to an end
  */

@@ -72,14 +72,16 @@ struct ks_task {
 	struct ks_proc *execs; /* newest first */
 };
 
+typedef int ks_op_run_fn(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
+			 struct ks_err *err);
+
 /* An operation on a process: queued, done by a worker, answered. */
 struct ks_op {
 	struct ks_worker worker; /* first: found from it */
 	struct ks_op *next;
 	struct ks_proc *proc;
 	struct ks_ttrpc_call *call; /* or NULL */
-	/* In the worker. */
-	int (*run)(struct ks_op *op, struct ks_worker_result *res, int *ret_fd, struct ks_err *err);
+	ks_op_run_fn *run;	    /* in the worker */
 	/* In the shim; @fd is its to close. Answers the call. */
 	void (*done)(struct ks_op *op, const struct ks_worker_result *res, int fd);
 	struct ks_create_args *create; /* owned; of a create */
@@ -88,6 +90,7 @@ struct ks_op {
 	int signal;
 	bool pause;
 	struct ks_err why; /* of the end of a failed create */
+	bool again;	   /* and whether a killed worker of it is replaced */
 };
 
 struct ks_rootfs_mount {

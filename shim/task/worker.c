@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,12 +32,18 @@ static void leave_shim(struct ks_worker *w, int sock, pid_t shim)
 		_exit(1);
 }
 
-static void work(struct ks_worker *w, int sock, pid_t shim)
+static void work(struct ks_worker *w, int sock, int other, pid_t shim)
 {
 	struct ks_worker_result res = { 0 };
 	sigset_t none;
 	int fd = -EBADF;
 
+	struct ks_msg go;
+
+	close(other);
+	/* Before the shim can see its end it does nothing that must be seen. */
+	if (ks_channel_recv(sock, &go, NULL, NULL) != 0)
+		_exit(1);
 	leave_shim(w, sock, shim);
 	prctl(PR_SET_NAME, "kshim-worker", 0, 0, 0);
 	/* Hooks and tools that are started from here expect the usual. */
@@ -46,6 +53,25 @@ static void work(struct ks_worker *w, int sock, pid_t shim)
 	w->run(w, &res, &fd);
 	(void)ks_channel_send(sock, 0, &res, sizeof(res), fd, NULL);
 	_exit(0);
+}
+
+static struct ks_worker_note *note_new(struct ks_err *err)
+{
+	void *at = mmap(NULL, sizeof(struct ks_worker_note), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (at != MAP_FAILED)
+		return at;
+	ks_err_oom(err);
+	return NULL;
+}
+
+/* What it said, for whoever goes on with the result. */
+static void take_note(struct ks_worker *w, struct ks_worker_result *res)
+{
+	res->note = *w->note;
+	munmap(w->note, sizeof(*w->note));
+	w->note = NULL;
 }
 
 static void lost(struct ks_worker_result *res, const siginfo_t *si)
@@ -77,6 +103,7 @@ static int on_end(struct ks_loop *l, struct ks_watch *watch, uint32_t events, st
 		memcpy(&res, m.data, sizeof(res));
 	else
 		lost(&res, &si);
+	take_note(w, &res);
 	w->sock = ks_fd_close(w->sock);
 	w->done(w, &res, fd);
 	return 0;
@@ -87,14 +114,19 @@ int ks_worker_start(struct ks_loop *l, struct ks_worker *w, struct ks_err *err)
 	int pair[2];
 
 	assert(w->run && w->done);
+	w->note = note_new(err);
+	if (!w->note)
+		return -ENOMEM;
 	int r = ks_channel_pair(pair, err);
 
-	if (r < 0)
+	if (r < 0) {
+		munmap(w->note, sizeof(*w->note));
 		return r;
+	}
 	pid_t shim = getpid(), pid = fork();
 
 	if (pid == 0)
-		work(w, pair[1], shim);
+		work(w, pair[1], pair[0], shim);
 	r = pid < 0 ? -errno : 0;
 	close(pair[1]);
 	w->loop = l;
@@ -108,11 +140,14 @@ int ks_worker_start(struct ks_loop *l, struct ks_worker *w, struct ks_err *err)
 	}
 	w->watch = (struct ks_watch){ .fd = w->pidfd, .fn = on_end, .data = w };
 	if (r < 0) {
+		munmap(w->note, sizeof(*w->note));
 		w->sock = ks_fd_close(w->sock);
 		return ks_err_set(err, r, "start a worker");
 	}
 	r = ks_loop_add(l, &w->watch, EPOLLIN, err);
+	if (r == 0)
+		r = ks_channel_send(w->sock, 0, NULL, 0, -1, err);
 	/* It has begun: what it does cannot be called back, only waited for. */
-	assert(r == 0);
+	assert(r == 0 || r == KS_CHANNEL_CLOSED);
 	return 0;
 }

@@ -10,13 +10,19 @@
 #define KS_WORKER_MAX  128 /* at once */
 #define KS_WORKER_KEEP 8
 
+/* What must be known of a worker that is killed: in memory that it shares with the shim. */
+struct ks_worker_note {
+	int32_t logger_pid; /* of a logging program that was started, or 0 */
+	bool claimed;	    /* the container is made by this one */
+};
+
 /* What a worker has to tell; copied over a channel as it is. */
 struct ks_worker_result {
 	int32_t r; /* 0 or -errno */
 	struct ks_err err;
-	int32_t pid;	    /* of what was started, or 0 */
-	int32_t logger_pid; /* of a logging program, or 0 */
-	bool lost;	    /* it died: how far it came is not known */
+	int32_t pid; /* of what was started, or 0 */
+	bool lost;   /* it died: its note tells how far it came */
+	struct ks_worker_note note;
 	bool own_pidns;
 	char cgroup[2048];
 	char warning[1024]; /* one line, or empty */
@@ -27,6 +33,7 @@ struct ks_worker {
 	struct ks_watch watch;
 	int pidfd, sock;	  /* owned */
 	int keep[KS_WORKER_KEEP]; /* what it inherits, beside its standard streams; or negative */
+	struct ks_worker_note *note; /* owned; the worker writes it */
 	/* In the worker. @ret_fd: passed to ->done, or -EBADF. */
 	void (*run)(struct ks_worker *w, struct ks_worker_result *res, int *ret_fd);
 	/* In the shim, when the worker has ended. @fd is ->done's to close. May free @w. */

@@ -73,11 +73,15 @@ look() {
 at() { # POINT:N COMMAND…: sets stopped
 	rm -f "$T/mark" "$T/passed"
 	KSHIM_CRASH_AT=$1 KSHIM_CRASH_DIR=$T KSHIM_CRASH_COUNT_ALL=1 "${@:2}"
+	status=$?
 	stopped=0
 	[ ! -e "$T/mark" ] || stopped=1
 }
-stop_at_each() { # NAME BODY
-	local p n
+whole() { # nothing was killed: it must have been as usual
+	[ "$status:$(cat "$T/life")" = "0:exec 0" ] || bad "a life in which nothing was killed: $status"
+}
+stop_at_each() { # NAME BODY POINT…: some that must be passed
+	local p n reached= want
 	for p in $points; do
 		broken=0
 		for n in $(seq 60); do
@@ -85,38 +89,47 @@ stop_at_each() { # NAME BODY
 			where="$1 at $p:$n"
 			$2 "$p:$n"
 			[ "$stopped" = 1 ] && [ "$broken" = 0 ] || break
-			reached="$reached $p"
+			reached="$reached $p "
 		done
+		[ "$n" -lt 60 ] || broken=1
 		[ "$broken" = 0 ] || repair
 		ok "$broken" "$1 killed at $p (passed $((n - 1)) times)"
 	done
+	broken=0
+	for want in "${@:3}"; do
+		case $reached in *" $want "*) ;; *) broken=1 ;; esac
+	done
+	ok "$broken" "$1 was killed at ${*:3}"
 }
 exec 2>/dev/null # the shell tells of every child that was killed
-reached=
 life 'echo 123 >/d/f; sync'
 is "$?:$(cat "$T/life")" "0:exec 0" "a life writes its file"
 
 # containerd does not call `delete` while the shim answers: the shim must end what its worker began.
 worker() {
 	at "$1" life "$good"
-	[ "$stopped" = 1 ] && look
+	[ "$stopped" = 1 ] || { whole; return; }
+	[ "$status" != 2 ] || bad "the shim died with it"
+	look
 }
-stop_at_each "the worker" worker
+stop_at_each "the worker" worker claimed cloned recorded delete-cgroup pod-recorded volume-attached start-sent
 
 shim() {
 	KSHIM_CRASH_PARENT=kshim-shim at "$1" life "$good"
-	[ "$stopped" = 1 ] || return
+	[ "$stopped" = 1 ] || { whole; return; }
 	shims_gone || stop_shims # it was the keeper, and its parent is not the shim
 	delete "$C"
 	[ "$rc:$err" = 0: ] || bad "delete: $rc $err"
 	look
 }
-stop_at_each "the shim" shim
+stop_at_each "the shim" shim claimed cloned recorded delete-cgroup pod-recorded volume-attached start-sent
 
 deleter() {
 	start "$C"
 	call Create "1=$C" "2=$T/bundles/$C" 3:1=bind "3:2=$R" 3:4=rbind
+	[ "$rc" = 0 ] || bad "create: $out"
 	call Start "1=$C"
+	[ "$rc" = 0 ] || bad "start: $out"
 	: >"$T/life"
 	stop_shims
 	at "$1" delete "$C"
@@ -124,10 +137,23 @@ deleter() {
 	[ "$rc:$err" = 0: ] || bad "delete: $rc $err"
 	look
 }
-stop_at_each "delete" deleter
+stop_at_each "delete" deleter delete-stopped delete-cgroup delete-storage
 
-is "$(tr ' ' '\n' <<<"$reached" | sort -u | grep -cx -e claimed -e cloned -e recorded -e delete-cgroup -e pod-recorded -e volume-attached -e start-sent)" 7 \
-	"it was killed in create, start and delete"
+# The id is another one's already, and the worker is killed: it is not undone.
+"$K" --root "$KSHIM_ROOT/default" run -d --rootfs "$R" "$TAG-mine" -- sleep 1000 </dev/null
+new "$TAG-mine" . true
+start "$TAG-mine"
+cat >"$T/slow" <<-'L'
+#!/bin/sh
+kill -9 $PPID
+L
+chmod +x "$T/slow"
+create "$TAG-mine" "6=binary://$T/slow"
+like "$rc:$out" "1:*worker died*" "a Create of an id that is taken, whose worker is killed"
+is "$("$K" --root "$KSHIM_ROOT/default" state "$TAG-mine" | jq -r .status)" running "does not touch the other one"
+stop_shims
+"$K" --root "$KSHIM_ROOT/default" delete -f "$TAG-mine"
+
 at_exit=
 stop_all
 "$K" volume delete -n ns data

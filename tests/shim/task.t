@@ -310,6 +310,13 @@ is "$rc:$(kill -0 "$deaf" && echo alive)" 0:alive "a logging program that does n
 wait_for 20 eval '! kill -0 "$deaf" 2>/dev/null || grep -q "^State:.*Z" "/proc/$deaf/status"'
 ok $? "is killed in the end"
 
+edit "$T/bundles/$C" ".process.args = $(words nosuch)"
+create "$C" "6=binary://$T/deaf?$T/deaf.pid"
+deaf2=$(cat "$T/deaf.pid")
+is "$rc:$(kill -0 "$deaf2" && echo alive)" 1:alive "one of a container that cannot be created"
+wait_for 20 eval '! kill -0 "$deaf2" 2>/dev/null || grep -q "^State:.*Z" "/proc/$deaf2/status"'
+ok $? "neither"
+
 # The shim's own words are in containerd's log.
 cat "$T/bundles/$TAG-h/log" >"$T/log" &
 reader=$!
