@@ -81,7 +81,7 @@ whole() { # nothing was killed: it must have been as usual
 	[ "$status:$(cat "$T/life")" = "0:exec 0" ] || bad "a life in which nothing was killed: $status"
 }
 stop_at_each() { # NAME BODY POINT…: some that must be passed
-	local p n reached= want
+	local p n want reached=''
 	for p in $points; do
 		broken=0
 		for n in $(seq 60); do
