@@ -35,10 +35,9 @@ static void leave_shim(struct ks_worker *w, int sock, pid_t shim)
 static void work(struct ks_worker *w, int sock, int other, pid_t shim)
 {
 	struct ks_worker_result res = { 0 };
+	struct ks_msg go;
 	sigset_t none;
 	int fd = -EBADF;
-
-	struct ks_msg go;
 
 	close(other);
 	/* Before the shim can see its end it does nothing that must be seen. */
@@ -109,6 +108,34 @@ static int on_end(struct ks_loop *l, struct ks_watch *watch, uint32_t events, st
 	return 0;
 }
 
+/* It has not begun: it waits for the word. */
+static void abandon(struct ks_worker *w, pid_t pid)
+{
+	if (pid >= 0) {
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	w->pidfd = ks_fd_close(w->pidfd);
+	w->sock = ks_fd_close(w->sock);
+	munmap(w->note, sizeof(*w->note));
+	w->note = NULL;
+}
+
+/* Watched first, then told to begin: what has begun cannot be called back, only waited for. */
+static int let_go(struct ks_loop *l, struct ks_worker *w, struct ks_err *err)
+{
+	int r = ks_loop_add(l, &w->watch, EPOLLIN, err);
+
+	if (r < 0)
+		return r;
+	r = ks_channel_send(w->sock, 0, NULL, 0, -1, err);
+	if (r < 0)
+		ks_loop_remove(l, &w->watch);
+	/* One that is dead already: the loop will see it. */
+	return r < 0 ? r : 0;
+}
+
 int ks_worker_start(struct ks_loop *l, struct ks_worker *w, struct ks_err *err)
 {
 	int pair[2];
@@ -127,27 +154,17 @@ int ks_worker_start(struct ks_loop *l, struct ks_worker *w, struct ks_err *err)
 
 	if (pid == 0)
 		work(w, pair[1], pair[0], shim);
-	r = pid < 0 ? -errno : 0;
+	r = pid < 0 ? ks_err_set(err, -errno, "start a worker") : 0;
 	close(pair[1]);
 	w->loop = l;
 	w->sock = pair[0];
 	w->pidfd = pid < 0 ? -EBADF : ks_sys_pidfd_open(pid);
-	if (pid >= 0 && w->pidfd < 0) {
-		r = -errno;
-		kill(pid, SIGKILL);
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
+	if (pid >= 0 && w->pidfd < 0)
+		r = ks_err_set(err, -errno, "watch a worker");
 	w->watch = (struct ks_watch){ .fd = w->pidfd, .fn = on_end, .data = w };
-	if (r < 0) {
-		munmap(w->note, sizeof(*w->note));
-		w->sock = ks_fd_close(w->sock);
-		return ks_err_set(err, r, "start a worker");
-	}
-	r = ks_loop_add(l, &w->watch, EPOLLIN, err);
 	if (r == 0)
-		r = ks_channel_send(w->sock, 0, NULL, 0, -1, err);
-	/* It has begun: what it does cannot be called back, only waited for. */
-	assert(r == 0 || r == KS_CHANNEL_CLOSED);
-	return 0;
+		r = let_go(l, w, err);
+	if (r < 0)
+		abandon(w, pid);
+	return r;
 }

@@ -54,7 +54,7 @@ static void a_fifo_opens_without_its_other_side(void)
 	CHECK_INT(write(s.fds[1], "text", 4), 4);
 	int reader = open(out, O_RDONLY | O_NONBLOCK);
 
-	CHECK_INT(ks_stdio_started(&s, &loop, -EBADF, 0, &err), 0);
+	CHECK_INT(ks_stdio_started(&s, &loop, -EBADF, &err), 0);
 	CHECK_INT(read(reader, text, sizeof(text)), 4);
 	CHECK_INT(read(reader, text, sizeof(text)), 0);
 	close(reader);
