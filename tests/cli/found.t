@@ -129,8 +129,12 @@ is "$rc:$out" $'0:1\n1' "one claim under two volume names is one disk"
 
 # A disk that was cut off while it was written, then mounted read-only.
 "$K" run -d --rootfs "$T/rootfs" --pod ns/p-0 --volume two:/d "$TAG-1" -- sh -c 'while :; do echo x >>/d/log; sync; done' </dev/null >/dev/null 2>&1
-sleep 0.3
+written() { "$K" exec "$TAG-1" sh -c '[ "$(wc -l </d/log)" -ge 3 ]'; }
+wait_for 10 written
+# A copy that takes its time is no power cut while blocks are written.
+"$K" pause "$TAG-1"
 cp --sparse=always "$KSHIM_STATE_DIR/volumes/ns/two/image" "$T/image"
+"$K" resume "$TAG-1"
 "$K" delete --force "$TAG-1"
 cp --sparse=always "$T/image" "$KSHIM_STATE_DIR/volumes/ns/two/image"
 try "$K" run --rootfs "$T/rootfs" --pod ns/p-0 --volume two:/d:ro "$TAG-1" -- sh -c 'test -s /d/log && echo there'
