@@ -53,8 +53,9 @@ struct ks_create {
 	bool attached;			  /* run: started over the channel, no start socket */
 	bool keep_terminal; /* a terminal's master is the caller's, not a console socket's */
 
+	bool *claimed; /* or NULL; set once the id is this one's: what is there may be deleted */
+
 	/* Set on the way. */
-	bool *claimed; /* or NULL: the id is this one's, and its record is there */
 	struct ks_mount_requests volumes;
 	struct ks_strv *warnings; /* what the host could not give and the spec lets pass */
 };

@@ -19,8 +19,6 @@
 
 #include "bootstrap.h"
 
-#define STATUS_KILLED 137
-
 /* A bundle lies beside those of the other containers, and is named like its container. */
 static int find_bundle(const struct ks_shim_args *args, char *buf, struct ks_err *err)
 {
@@ -105,7 +103,7 @@ static int print_response(struct ks_err *err)
 	clock_gettime(CLOCK_REALTIME, &now);
 	at.seconds = now.tv_sec;
 	at.nanos = (int32_t)now.tv_nsec;
-	m.exit_status = STATUS_KILLED;
+	m.exit_status = KS_STATUS_KILLED;
 	m.exited_at = &at;
 	int r = ks_fd_write_all(1, buf, pb__delete_response__pack(&m, buf));
 

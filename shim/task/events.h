@@ -30,6 +30,8 @@ int ks_events_start(struct ks_events *e, struct ks_loop *l, const char *ns, cons
 		    struct ks_err *err);
 void ks_events_stop(struct ks_events *e);
 
+#define KS_STATUS_KILLED 137 /* 128 + SIGKILL */
+
 /* struct ks_exit - how a process ended */
 struct ks_exit {
 	int status;

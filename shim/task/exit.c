@@ -19,8 +19,6 @@
 
 #include "task.h"
 
-#define STATUS_KILLED 137 /* 128 + SIGKILL */
-
 static void tell_oom(struct ks_task *t)
 {
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
@@ -46,7 +44,7 @@ static void publish(struct ks_proc *p)
 {
 	struct ks_task *t = p->task;
 
-	if (p == &t->init && p->exit.status == STATUS_KILLED)
+	if (p == &t->init && p->exit.status == KS_STATUS_KILLED)
 		tell_oom(t);
 	p->state = KS_PROC_STOPPED;
 	ks_stdio_ended(&p->io, &t->shim->loop);
@@ -145,7 +143,7 @@ void ks_proc_reap(struct ks_proc *p)
 		return;
 	if (!p->ended && !fetch(p)) {
 		p->ended = true;
-		p->exit.status = STATUS_KILLED;
+		p->exit.status = KS_STATUS_KILLED;
 		clock_gettime(CLOCK_REALTIME, &p->exit.at);
 	}
 	publish(p);

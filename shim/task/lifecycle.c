@@ -9,8 +9,6 @@
 
 #include "task.h"
 
-#define STATUS_KILLED 137
-
 /* ---- create ------------------------------------------------------------ */
 
 static int load_spec(struct ks_arena *a, const char *bundle, int *ret_fd, struct ks_spec *ret,
@@ -102,33 +100,38 @@ static int run_unmount(struct ks_op *op, struct ks_worker_result *res, int *ret_
 static void undo_create(struct ks_op *failed, const struct ks_err *why, ks_op_run_fn *run,
 			bool again);
 
-/* What could not be undone is there as a stopped container, for a Delete. */
-static void done_undo(struct ks_op *op, const struct ks_worker_result *res, int fd)
+/*
+ * What could not be undone is there as a stopped container, for a Delete; but only what is ours: a
+ * Delete would take another one's as well.
+ */
+static void end_undone(struct ks_op *op, const struct ks_err *why, bool left)
 {
 	struct ks_task *t = op->proc->task;
 
-	ks_fd_close(fd);
-	if (res->lost && op->again) {
-		undo_create(op, &op->why, op->run, false);
-		return;
-	}
-	ks_op_fail(op, &op->why);
-	if (res->r < 0)
-		ks_proc_fail(&t->init, STATUS_KILLED);
+	ks_op_fail(op, why);
+	if (left)
+		ks_proc_fail(&t->init, KS_STATUS_KILLED);
 	else
 		ks_task_free(t);
+}
+
+static void done_undo(struct ks_op *op, const struct ks_worker_result *res, int fd)
+{
+	ks_fd_close(fd);
+	if (res->lost && op->again)
+		undo_create(op, &op->why, op->run, false);
+	else
+		end_undone(op, &op->why, res->r < 0 && op->run == run_delete);
 }
 
 /* A failed Create leaves nothing: whoever asked for it deletes only what was made. */
 static void undo_create(struct ks_op *failed, const struct ks_err *why, ks_op_run_fn *run,
 			bool again)
 {
-	struct ks_task *t = failed->proc->task;
-	struct ks_op *op = ks_op_new(&t->init, NULL);
+	struct ks_op *op = ks_op_new(failed->proc, NULL);
 
 	if (!op) {
-		ks_op_fail(failed, why);
-		ks_proc_fail(&t->init, STATUS_KILLED);
+		end_undone(failed, why, run == run_delete);
 		return;
 	}
 	op->call = KS_TAKE_PTR(failed->call);
@@ -157,7 +160,8 @@ static void done_create(struct ks_op *op, const struct ks_worker_result *res, in
 	ks_fd_close(fd);
 	/* A container of this id that this Create did not make is not touched. */
 	if (r < 0 && (res->r == 0 || res->lost)) {
-		undo_create(op, &err, res->note.claimed ? run_delete : run_unmount, true);
+		undo_create(op, &err, res->r == 0 || res->note.claimed ? run_delete : run_unmount,
+			    true);
 		return;
 	}
 	if (r < 0) {

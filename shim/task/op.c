@@ -82,9 +82,11 @@ static void done(struct ks_worker *w, const struct ks_worker_result *res, int fd
 	op = finish(op, res, fd);
 	if (op)
 		begin(op);
-	/* The pod may be quiet for weeks now: what the operation took goes back. */
+		/* The pod may be quiet for weeks now: what the operation took goes back. */
+#ifdef __GLIBC__
 	if (!s->n_workers)
 		malloc_trim(0);
+#endif
 	ks_shim_reap_orphans(s);
 }
 
@@ -132,8 +134,7 @@ void ks_op_start(struct ks_op *op)
 		begin(op);
 }
 
-void ks_op_run(struct ks_proc *p, struct ks_ttrpc_call *call,
-	       int (*run_it)(struct ks_op *, struct ks_worker_result *, int *, struct ks_err *),
+void ks_op_run(struct ks_proc *p, struct ks_ttrpc_call *call, ks_op_run_fn *run_it,
 	       void (*done_it)(struct ks_op *, const struct ks_worker_result *, int))
 {
 	struct ks_op *op = ks_op_new(p, call);

@@ -171,8 +171,7 @@ struct ks_op *ks_op_new(struct ks_proc *p, struct ks_ttrpc_call *call);
 /* Queues it behind those of its process; fails the call when that cannot be. Consumes @op. */
 void ks_op_start(struct ks_op *op);
 /* Makes one that has only its two halves, and starts it. */
-void ks_op_run(struct ks_proc *p, struct ks_ttrpc_call *call,
-	       int (*run)(struct ks_op *, struct ks_worker_result *, int *, struct ks_err *),
+void ks_op_run(struct ks_proc *p, struct ks_ttrpc_call *call, ks_op_run_fn *run,
 	       void (*done)(struct ks_op *, const struct ks_worker_result *, int));
 /* In a worker: what the shim is to log. */
 void ks_op_warn(struct ks_worker_result *res, const struct ks_strv *list);

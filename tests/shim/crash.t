@@ -19,6 +19,7 @@ python3 "$TOP/tests/lib/events.py" "$TTRPC_ADDRESS" >"$T/events" 2>&1 &
 taker=$!
 stop_all() {
 	stop_shims
+	delete "$C"
 	kill "$taker"
 	wait "$taker"
 }
@@ -139,19 +140,27 @@ deleter() {
 }
 stop_at_each "delete" deleter delete-stopped delete-cgroup delete-storage
 
-# The id is another one's already, and the worker is killed: it is not undone.
+# The id is another one's already, and the worker is killed: it is not undone, nor deleted later,
+# also when the rest of the undoing fails.
 "$K" --root "$KSHIM_ROOT/default" run -d --rootfs "$R" "$TAG-mine" -- sleep 1000 </dev/null
 new "$TAG-mine" . true
+rm "$T/bundles/$TAG-mine/rootfs"
+mkdir "$T/bundles/$TAG-mine/rootfs"
 start "$TAG-mine"
-cat >"$T/slow" <<-'L'
+cat >"$T/killer" <<-L
 #!/bin/sh
-kill -9 $PPID
+mount -t tmpfs none "$T/bundles/$TAG-mine/rootfs/tmp"
+kill -9 \$PPID
 L
-chmod +x "$T/slow"
-create "$TAG-mine" "6=binary://$T/slow"
+chmod +x "$T/killer"
+create "$TAG-mine" 3:1=bind "3:2=$R" 3:4=rbind "6=binary://$T/killer"
 like "$rc:$out" "1:*worker died*" "a Create of an id that is taken, whose worker is killed"
-is "$("$K" --root "$KSHIM_ROOT/default" state "$TAG-mine" | jq -r .status)" running "does not touch the other one"
+call Delete "1=$TAG-mine"
+is "$("$K" --root "$KSHIM_ROOT/default" state "$TAG-mine" | jq -r .status)" running "does not touch the other one, nor does Delete"
 stop_shims
+for m in "$T/bundles/$TAG-mine/rootfs/tmp" "$R/tmp" "$T/bundles/$TAG-mine/rootfs"; do
+	while mountpoint -q "$m"; do umount "$m" || break; done
+done
 "$K" --root "$KSHIM_ROOT/default" delete -f "$TAG-mine"
 
 at_exit=
