@@ -199,6 +199,36 @@ static int bind_console(struct ks_child *c, int slave)
 	return r < 0 ? ks_err_prefix(&c->err, r, "/dev/console") : 0;
 }
 
+static bool is_null(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/*
+ * The caller's null device is a file of the host, and stays so for as long as it is open: the
+ * container's own takes its place, where it has one.
+ */
+static int replace_null(struct ks_child *c)
+{
+	ks_auto_fd int own = -EBADF;
+
+	for (int i = 0; i < 3; i++) {
+		if (!is_null(i))
+			continue;
+		if (own < 0)
+			own = open("/dev/null",
+				   O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		if (own < 0 || !is_null(own))
+			return 0;
+		if (fcntl(own, F_SETFL, O_RDWR) < 0 || dup2(own, i) < 0)
+			return ks_err_set(&c->err, -errno,
+					  "use the container's /dev/null as standard stream");
+	}
+	return 0;
+}
+
 int ks_child_console(struct ks_child *c)
 {
 	const struct ks_plan_process *p = &c->p->process;
@@ -206,8 +236,9 @@ int ks_child_console(struct ks_child *c)
 	ks_auto_fd int master = -EBADF;
 	ks_auto_fd int slave = -EBADF;
 
+	/* Whom an exec enters may have put anything there. */
 	if (!p->terminal)
-		return 0;
+		return c->p->rootfs_fd >= 0 ? replace_null(c) : 0;
 	int r = open_terminal(c, &master, &slave);
 
 	if (r < 0)

@@ -134,6 +134,14 @@ is "$("$K" run -b "$B" "$TAG-1" 3<"$T/three" 2>/dev/null)" "0 1 2 3 " "none is i
 
 # ---- terminals ----------------------------------------------------------------------------------
 
+# shellcheck disable=SC2016 # for the container
+# An open file of the host would stay one for as long as the container runs.
+bundle "$B" '.process.args = ["sh", "-c", "for i in 0 1 2; do [ $(stat -L -c %d /proc/$$/fd/$i) = $(stat -c %d /dev) ] || exit 9; done"]'
+try "$K" run -b "$B" "$TAG-1"
+is "$rc" 9 "a file of the caller's stays one"
+"$K" run -b "$B" "$TAG-1" >/dev/null 2>&1 </dev/null
+is "$?" 0 "but its null device is the container's own"
+
 bundle "$B" '.process.terminal = true | .process.consoleSize = {height: 11, width: 22} | .process.args = ["sh", "-c", "tty; test -c /dev/console && echo console; stty size; exit 4"]'
 "$TTY" recv "$T/sock" >"$T/log" &
 wait_for 5 test -S "$T/sock"
