@@ -47,9 +47,9 @@ LDFLAGS  += -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed -Wl,--gc
 CFLAGS   += -ffunction-sections -fdata-sections
 
 SRCS  := $(sort $(wildcard oci/*/*.c volumes/*.c shim/*.c shim/*/*.c))
-# Messages of containerd's protocols: made from shim/proto, included as <pb/NAME.pb-c.h>.
-PROTO := $(sort $(wildcard shim/proto/*.proto))
-PB    := $(PROTO:shim/proto/%.proto=$(B)/gen/pb/%.pb-c.c)
+# Messages of containerd's protocols, and of criu's; included as <pb/NAME.pb-c.h>.
+PROTO := $(sort $(wildcard shim/proto/*.proto oci/criu/*.proto))
+PB    := $(patsubst %.proto,$(B)/gen/pb/%.pb-c.c,$(notdir $(PROTO)))
 OBJS  := $(SRCS:%.c=$(B)/obj/%.o) $(PB:$(B)/gen/%.c=$(B)/obj/gen/%.o)
 LIB_OBJS := $(filter-out $(B)/obj/shim/main.o,$(OBJS))
 UNITS := $(sort $(wildcard tests/unit/test_*.c))
@@ -84,7 +84,7 @@ $(B)/libkshim.a: $(LIB_OBJS)
 $(B)/gen/pb/.made: $(PROTO)
 	$(call say,GEN  $(@D))
 	@mkdir -p $(@D)
-	protoc-c -Ishim/proto --c_out=$(@D) $(PROTO)
+	protoc-c -Ishim/proto -Ioci/criu --c_out=$(@D) $(PROTO)
 	@touch $@
 $(PB): $(B)/gen/pb/.made ;
 $(B)/obj/gen/%.o: $(B)/gen/%.c

@@ -248,10 +248,6 @@ static int command(struct ks_cli *cli, int argc, char **argv, struct ks_err *err
 
 	if (!v)
 		v = ks_verb_find(ks_storage_verbs, rest.n, rest.v, &words);
-	if (!v && (ks_streq(rest.v[0], "checkpoint") || ks_streq(rest.v[0], "restore")))
-		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
-				   "%s is not supported: kshim does not work with criu yet",
-				   rest.v[0]);
 	if (!v) {
 		cli->fail_code = KS_EXIT_USAGE;
 		return ks_err_kind(err, KS_ERR_INVALID, "unknown verb \"%s\"; see kshim --help",

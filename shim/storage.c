@@ -95,6 +95,19 @@ static int storage_running(void *data, const char *ref, const struct ks_containe
 	return r;
 }
 
+static int storage_targets(void *data, struct ks_arena *a, const struct ks_spec *s, const char *id,
+			   struct ks_strv *ret, struct ks_err *err)
+{
+	struct ks_pod_spec pod = { 0 };
+	int r = ks_pod_parse(a, &s->annotations, id, s->hostname, &pod, err);
+
+	(void)data;
+	for (size_t i = 0; i < pod.n_mounts && r == 0; i++)
+		if (ks_strv_append(a, ret, pod.mounts[i].path) < 0)
+			r = ks_err_oom(err);
+	return r < 0 ? r : 0;
+}
+
 static int storage_down(void *data, const char *ref, const char *id, struct ks_err *err)
 {
 	ks_auto_fd int root = -EBADF;
@@ -118,6 +131,7 @@ struct ks_storage ks_front_storage(struct ks_front *f)
 		.plan = storage_plan,
 		.up = storage_up,
 		.running = storage_running,
+		.targets = storage_targets,
 		.down = storage_down,
 	};
 }

@@ -18,20 +18,20 @@ _kshim() {
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		w=${COMP_WORDS[i]}
 		case $w in
-		create | run | start | state | kill | delete | exec | list | spec | gc | ps | pause | resume | update | events | features) verb="$verb $w" && break ;;
+		create | run | start | state | kill | delete | exec | list | spec | gc | ps | pause | resume | update | events | features | checkpoint | restore) verb="$verb $w" && break ;;
 		volume | pod) verb=$w ;;
 		inspect | release | forget) verb="$verb $w" && break ;;
 		esac
 	done
 	case $prev in
-	--bundle | -b | --rootfs | --root | --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
+	--bundle | -b | --rootfs | --root | --state-dir | --image-path | --work-path | --parent-path) mapfile -t COMPREPLY < <(compgen -d -- "$cur") && return ;;
 	--console-socket | --pid-file | --log | --process | -p) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
 	--format | -f) [[ $verb == *delete* ]] || { mapfile -t COMPREPLY < <(compgen -W "table json" -- "$cur") && return; } ;;
 	--fs) mapfile -t COMPREPLY < <(compgen -W "ext4 xfs" -- "$cur") && return ;;
 	--fsck) mapfile -t COMPREPLY < <(compgen -W "repair refuse" -- "$cur") && return ;;
 	esac
 	case ${verb# } in
-	'') w="create run start state kill delete exec list ps pause resume update events features spec volume pod gc $global" ;;
+	'') w="create run start state kill delete exec list ps pause resume update events features spec checkpoint restore volume pod gc $global" ;;
 	volume) w="create list inspect delete" ;;
 	pod) w="list inspect release forget" ;;
 	create) w=$quick ;;
@@ -47,6 +47,12 @@ _kshim() {
 	kill) w="--all --regex $(_kshim_ids)" ;;
 	delete) w="--force --regex $(_kshim_ids)" ;;
 	list) w="--format --quiet" ;;
+	checkpoint) w="--image-path --work-path --parent-path --pre-dump --leave-running --tcp-established --tcp-skip-in-flight
+		--ext-unix-sk --shell-job --file-locks --link-remap --auto-dedup --lazy-pages --status-fd --page-server
+		--manage-cgroups-mode --network-lock --empty-ns $(_kshim_ids)" ;;
+	restore) w="--bundle --config --detach --keep --console-socket --pid-file --pidfd-socket --no-pivot --no-subreaper
+		--image-path --work-path --tcp-established --ext-unix-sk --shell-job --file-locks --auto-dedup --lazy-pages
+		--manage-cgroups-mode --network-lock --empty-ns --lsm-profile --lsm-mount-context" ;;
 	spec) w="--bundle --file --rootless" ;;
 	"volume create") w="--namespace --size --fs --fsck" ;;
 	"volume list") w="--namespace --format" ;;

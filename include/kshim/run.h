@@ -32,11 +32,31 @@ struct ks_storage {
 	/* The container's first process is known: liveness is checked by it. */
 	int (*running)(void *data, const char *ref, const struct ks_container *c,
 		       struct ks_err *err);
+	/* The paths in the container at which its volumes are, as plan() has read them. */
+	int (*targets)(void *data, struct ks_arena *a, const struct ks_spec *s, const char *id,
+		       struct ks_strv *ret, struct ks_err *err);
 	/* The container is gone; the last one of a pod tears it down. Idempotent. */
 	int (*down)(void *data, const char *ref, const char *id, struct ks_err *err);
 };
 
-/** struct ks_create - what a create or run was asked for */
+/** struct ks_checkpoint - what criu is told by a checkpoint or restore; all borrowed */
+struct ks_checkpoint {
+	const char *image_path;	 /* directory of the images */
+	const char *work_path;	 /* of criu's log; NULL: the images' */
+	const char *parent_path; /* of an earlier one, from the images'; or NULL */
+	const char *page_server; /* address that takes the memory, or NULL */
+	const char *lsm_profile, *lsm_mount_context; /* of a restore; or NULL */
+	int page_server_port;
+	int status_fd; /* that lazy_pages is told by; or negative */
+	bool has_cgroup_mode;
+	int cgroup_mode;	      /* criu's number of it */
+	int network_lock;	      /* criu's number of the method; 0: its default */
+	bool leave_running, pre_dump; /* of a checkpoint */
+	bool tcp_established, tcp_skip_in_flight, ext_unix_sk, shell_job, file_locks, link_remap;
+	bool auto_dedup, lazy_pages;
+};
+
+/** struct ks_create - what a create, run or restore was asked for */
 struct ks_create {
 	const char *id;
 	const char *bundle;				      /* absolute */
@@ -52,6 +72,8 @@ struct ks_create {
 	const struct ks_storage *storage; /* or NULL */
 	bool attached;			  /* run: started over the channel, no start socket */
 	bool keep_terminal; /* a terminal's master is the caller's, not a console socket's */
+
+	const struct ks_checkpoint *restore; /* its processes come from there; NULL: a new one */
 
 	bool *claimed; /* or NULL; set once the id is this one's: what is there may be deleted */
 
@@ -81,6 +103,17 @@ void ks_created_done(struct ks_created *c);
  */
 int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks_spec *s,
 			struct ks_created *ret, struct ks_err *err);
+
+/**
+ * ks_container_checkpoint() - write a container's processes to files, for ks_create.restore
+ *
+ * Unless they are left running they are ended by it: the container is stopped then, and still to
+ * be deleted. What it was lent, such as its volumes, is not in the files.
+ * Context: blocks for as long as criu works.
+ * Return: 0; -ENOENT without criu; -EBADFD when it does not run; -EOPNOTSUPP; -EIO.
+ */
+int ks_container_checkpoint(int root_fd, const char *id, const struct ks_checkpoint *k,
+			    const struct ks_storage *storage, struct ks_err *err);
 
 /** ks_container_release() - let an attached container exec; 0, or the error of its exec */
 int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct ks_err *err);

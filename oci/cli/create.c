@@ -240,15 +240,15 @@ static int clean_up(struct ks_cli *cli, struct prepared *p, struct ks_created *m
 	return r;
 }
 
-int ks_verb_run(struct ks_cli *cli, const void *opts, const struct ks_args *args,
-		struct ks_err *err)
+int ks_cli_run(struct ks_cli *cli, const struct ks_create_opts *o, const struct ks_checkpoint *from,
+	       const struct ks_args *args, struct ks_err *err)
 {
-	const struct ks_create_opts *o = opts;
 	struct ks_created made = { 0 };
 	struct prepared p;
 	int r = prepare(cli, o, args, &p, err);
 
 	p.c.attached = true;
+	p.c.restore = from;
 	if (r == 0 && o->detach && p.spec.process && p.spec.process->terminal && !o->console_socket)
 		r = ks_err_kind(err, KS_ERR_INVALID,
 				"a detached container with a terminal needs --console-socket");
@@ -270,7 +270,8 @@ int ks_verb_run(struct ks_cli *cli, const void *opts, const struct ks_args *args
 		prepared_done(&p);
 		return 128 + pending;
 	}
-	r = ks_container_release(&made, &p.spec, err);
+	if (!from)
+		r = ks_container_release(&made, &p.spec, err);
 	if (r == 0 && o->detach) {
 		ks_created_done(&made);
 		prepared_done(&p);
@@ -287,4 +288,10 @@ int ks_verb_run(struct ks_cli *cli, const void *opts, const struct ks_args *args
 	ks_created_done(&made);
 	prepared_done(&p);
 	return r;
+}
+
+int ks_verb_run(struct ks_cli *cli, const void *opts, const struct ks_args *args,
+		struct ks_err *err)
+{
+	return ks_cli_run(cli, opts, NULL, args, err);
 }

@@ -12,6 +12,19 @@ struct ks_create_opts {
 	bool tty, readonly;
 };
 
+/* checkpoint, and the second half of restore: what criu is told */
+struct ks_criu_opts {
+	const char *image_path, *work_path, *parent_path, *page_server, *status_fd;
+	const char *cgroup_mode, *network_lock, *empty_ns, *lsm_profile, *lsm_mount_context;
+	bool leave_running, pre_dump, tcp_established, tcp_skip_in_flight, ext_unix_sk, shell_job;
+	bool file_locks, link_remap, auto_dedup, lazy_pages;
+};
+
+struct ks_restore_opts {
+	struct ks_create_opts create;
+	struct ks_criu_opts criu;
+};
+
 struct ks_kill_opts {
 	bool all, regex;
 };
@@ -55,18 +68,26 @@ struct ks_spec_opts {
 
 extern const struct ks_option ks_create_options[], ks_run_options[], ks_kill_options[],
 	ks_delete_options[], ks_exec_options[], ks_list_options[], ks_spec_options[],
-	ks_update_options[], ks_ps_options[], ks_events_options[];
+	ks_update_options[], ks_ps_options[], ks_events_options[], ks_checkpoint_options[],
+	ks_restore_options[];
 
 typedef int ks_verb_fn(struct ks_cli *cli, const void *opts, const struct ks_args *args,
 		       struct ks_err *err);
 
 ks_verb_fn ks_verb_create, ks_verb_run, ks_verb_start, ks_verb_state, ks_verb_kill, ks_verb_delete,
 	ks_verb_exec, ks_verb_list, ks_verb_spec, ks_verb_pause, ks_verb_resume, ks_verb_update,
-	ks_verb_ps, ks_verb_events, ks_verb_features;
+	ks_verb_ps, ks_verb_events, ks_verb_features, ks_verb_checkpoint, ks_verb_restore;
 
 /* quick.c: the text of a config.json for the quick form; in the command's arena. */
 int ks_quick_spec(struct ks_cli *cli, const struct ks_create_opts *o, const struct ks_args *args,
 		  char **ret, size_t *ret_len, struct ks_err *err);
+
+/* criu.c: what the options say to criu; the strings are theirs. */
+int ks_cli_criu(struct ks_cli *cli, const struct ks_criu_opts *o, struct ks_checkpoint *ret,
+		struct ks_err *err);
+/* create.c: run, and restore with @from */
+int ks_cli_run(struct ks_cli *cli, const struct ks_create_opts *o, const struct ks_checkpoint *from,
+	       const struct ks_args *args, struct ks_err *err);
 
 /* "UID[:GID]", numbers only; @gid is left alone when there is none. */
 int ks_cli_parse_user(const char *s, uint32_t *uid, uint32_t *gid, struct ks_err *err);

@@ -359,11 +359,8 @@ static int mask_path(struct ks_child *c, const char *path, int null_fd, int *emp
 		r = mask_dir(c, target, empty_fd);
 	} else {
 		r = ks_mount_clone(null_fd, "", false, &fd, &c->err);
-		/* It is the host's: the container must not change its mode or owner. */
 		if (r == 0)
-			r = ks_mount_set(fd,
-					 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-					 0, false, &c->err);
+			r = ks_mount_set(fd, KS_MASK_ATTR, 0, false, &c->err);
 		if (r == 0)
 			r = ks_mount_attach(fd, target, &c->err);
 	}

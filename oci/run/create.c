@@ -24,6 +24,7 @@
 #include <kshim/fd.h>
 #include <kshim/systemd.h>
 
+#include "checkpoint.h"
 #include "launch.h"
 #include "lifecycle.h"
 
@@ -274,7 +275,7 @@ static int make_plan(struct making *m, struct ks_err *err)
 		if (!m->plan.process.keyring)
 			return ks_err_oom(err);
 	}
-	return m->c->attached ? 0 : make_start_socket(m, err);
+	return m->c->attached || m->c->restore ? 0 : make_start_socket(m, err);
 }
 
 static int make_cgroup(struct making *m, struct ks_err *err)
@@ -309,23 +310,12 @@ static int limit_scope(struct making *m, struct ks_err *err)
 	return r < 0 ? r : ks_scope_update(m->arena, &m->cgroup, err);
 }
 
-static int launch(struct making *m, struct ks_err *err)
+/* The process is there and waits: tells everybody who is to know of it, and puts it on record. */
+static int settle(struct making *m, struct ks_err *err)
 {
 	struct ks_container *k = &m->out->container;
-	int r = ks_launch(&m->plan, &m->launched, err);
+	int r = 0;
 
-	ks_scope_done(&m->scope);
-	m->launched.listener = (struct ks_listener){ k, KS_STATUS_CREATING };
-
-	if (r == 0)
-		r = ks_launch_oom_score(&m->launched, m->spec->process, err);
-	if (r == 0)
-		r = ks_launch_wait(&m->launched, KS_MSG_READY, on_hooks, m, err);
-	if (r == 0)
-		r = limit_scope(m, err);
-	if (r < 0)
-		return r;
-	ks_crash_point("ready");
 	if (m->launched.tty_fd >= 0 && m->c->console_socket) {
 		r = ks_socket_send_fd(m->c->console_socket, "console", m->launched.tty_fd, "", 1,
 				      err);
@@ -350,8 +340,84 @@ static int launch(struct making *m, struct ks_err *err)
 	if (r == 0 && m->c->pid_file)
 		r = ks_pid_file_write(m->c->pid_file, m->launched.pid, err);
 	ks_crash_point("recorded");
+	return r;
+}
+
+static int launch(struct making *m, struct ks_err *err)
+{
+	int r = ks_launch(&m->plan, &m->launched, err);
+
+	ks_scope_done(&m->scope);
+	m->launched.listener = (struct ks_listener){ &m->out->container, KS_STATUS_CREATING };
+
 	if (r == 0)
-		r = ks_launch_send(&m->launched, KS_MSG_SAVED, -1, err);
+		r = ks_launch_oom_score(&m->launched, m->spec->process, err);
+	if (r == 0)
+		r = ks_launch_wait(&m->launched, KS_MSG_READY, on_hooks, m, err);
+	if (r == 0)
+		r = limit_scope(m, err);
+	if (r < 0)
+		return r;
+	ks_crash_point("ready");
+	r = settle(m, err);
+	return r < 0 ? r : ks_launch_send(&m->launched, KS_MSG_SAVED, -1, err);
+}
+
+/* Its namespaces are there: what a plugin sets up in them is set up anew. */
+static int on_restored_namespaces(void *data, pid_t pid, struct ks_err *err)
+{
+	struct ks_state_files files = { -EBADF, -EBADF };
+	struct making *m = data;
+
+	m->launched.pid = pid;
+	int r = ks_launch_net_devices(&m->plan, pid, err);
+
+	if (r == 0)
+		r = on_hooks(m, pid, &files, err);
+	ks_fd_close(files.creating);
+	ks_fd_close(files.created);
+	return r;
+}
+
+static int on_restored(void *data, pid_t pid, int tty_fd, struct ks_err *err)
+{
+	struct making *m = data;
+
+	m->launched.pid = pid;
+	m->launched.tty_fd = tty_fd;
+	/* Our child, which only we reap: the pid is still its own. */
+	m->launched.pidfd = ks_sys_pidfd_open(pid);
+	if (m->launched.pidfd < 0)
+		return ks_err_set(err, -errno, "the container's first process");
+	ks_scope_done(&m->scope);
+	int r = limit_scope(m, err);
+
+	ks_crash_point("restored");
+	return r < 0 ? r : settle(m, err);
+}
+
+/* criu would not be kept from it by a failure: what is killed now does not run any more. */
+static int on_resume(void *data, struct ks_err *err)
+{
+	struct making *m = data;
+	struct ks_err lost = KS_ERR_INIT;
+	int r = ks_restored_check(m->launched.pid, m->spec, &m->plan, err);
+
+	if (r < 0 && m->out->container.cgroup_made)
+		(void)ks_cgroup_kill(&m->cgroup, &lost);
+	if (r < 0)
+		ks_sys_pidfd_send_signal(m->launched.pidfd, SIGKILL);
+	return r;
+}
+
+static int restore(struct making *m, struct ks_err *err)
+{
+	const struct ks_restore_steps steps = { on_restored_namespaces, on_restored, on_resume, m };
+	int r = ks_restore_run(m->arena, m->c->restore, m->spec, &m->cgroup, m->c->root_fd,
+			       &m->plan, &steps, err);
+
+	if (r == 0 && m->launched.pidfd < 0)
+		r = ks_err_kind(err, KS_ERR_INTERNAL, "criu restored no process");
 	return r;
 }
 
@@ -413,7 +479,9 @@ static int make(struct making *m, struct ks_err *err)
 	ks_crash_point("cgroup-recorded");
 	if (r == 0)
 		r = make_plan(m, err);
-	return r < 0 ? r : launch(m, err);
+	if (r < 0)
+		return r;
+	return m->c->restore ? restore(m, err) : launch(m, err);
 }
 
 static int check(const struct ks_create *c, const struct ks_spec *s, struct ks_err *err)
@@ -447,6 +515,11 @@ int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks
 	ks_plan_empty(&m.plan);
 	int r = check(c, s, err);
 
+	if (r == 0 && c->restore)
+		r = ks_criu_check_root(err);
+	if (r == 0 && c->restore && c->no_pivot)
+		r = ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				"--no-pivot is not supported by restore: criu uses pivot_root");
 	if (r == 0 && c->no_cgroup)
 		m.cgroup.path = "";
 	else if (r == 0)

@@ -245,7 +245,7 @@ static int map_ids(struct ks_plan *p, pid_t pid, struct ks_err *err)
 	return r;
 }
 
-static int move_net_devices(struct ks_plan *p, pid_t pid, struct ks_err *err)
+int ks_launch_net_devices(const struct ks_plan *p, pid_t pid, struct ks_err *err)
 {
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 	ks_auto_fd int made = -EBADF;
@@ -294,7 +294,7 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 	if (r == 0 && (p->uid_map || joins_user))
 		r = map_volumes(p, l.pid, err);
 	if (r == 0)
-		r = move_net_devices(p, l.pid, err);
+		r = ks_launch_net_devices(p, l.pid, err);
 	if (r == 0 && must_wait)
 		r = ks_launch_send(&l, KS_MSG_GO, -1, err);
 	if (r < 0) {

@@ -15,6 +15,10 @@
 #include <kshim/run.h>
 #include <kshim/spec.h>
 
+/* Of the null device over a masked file: it is the host's, whose mode and owner stay as they are.
+ */
+#define KS_MASK_ATTR (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+
 #define KS_PLAN_MAX_MOUNTS 4096 /* Linux allows 100000 in a namespace */
 
 enum ks_plan_mount_kind {

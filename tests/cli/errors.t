@@ -122,10 +122,6 @@ try "$K" state "$TAG-none"
 like "$err" "*container \"$TAG-none\" does not exist*" "state of nothing"
 try "$K" frobnicate
 is "$rc" 2 "unknown verb is a usage error"
-for v in checkpoint restore; do
-	try "$K" "$v" --image-path "$T" "$TAG-none"
-	like "$rc:$err" "1:*$v is not supported: kshim does not work with criu yet*" "$v says that it is not there"
-done
 try "$K" run --frob x
 is "$rc" 2 "unknown option is a usage error"
 try "$K" kill "$TAG-none" NOSIG

@@ -3,6 +3,7 @@
 # podman's everyday verbs with kshim as its runtime: an image, containers,
 # exec, health checks, limits, a pod, a Kubernetes manifest, a build.
 . "$(dirname "$0")/../lib/lib.sh"
+. "$(dirname "$0")/../lib/criu.sh"
 requires_root
 requires podman
 requires jq
@@ -216,6 +217,33 @@ ok $? "with an emptyDir and an environment"
 try $P play kube --down "$T/pod.yaml"
 is "$rc" 0 "kube down"
 why 0
+
+# ---- checkpoint and restore ---------------------------------------------------------------
+if criu_use; then
+	# shellcheck disable=SC2016 # for the container
+	$P run -d --name "$TAG-c" $O $I sh -c 'i=0; while :; do i=$((i+1)); echo $i >/n; sleep 0.05; done' >/dev/null 2>&1
+	wait_for 5 $P exec "$TAG-c" test -s /n
+	n=$($P exec "$TAG-c" cat /n)
+	try $P container checkpoint "$TAG-c"
+	is "$rc:$(state "$TAG-c")" 0:exited "container checkpoint"
+	why 0
+	try $P container restore "$TAG-c"
+	is "$rc:$(state "$TAG-c")" 0:running "container restore"
+	why 0
+	m=$($P exec "$TAG-c" cat /n)
+	[ "${m:-0}" -ge "${n:-9999}" ] && [ "${m:-0}" -lt $((n + 200)) ]
+	ok $? "which goes on where it was ($n, $m)"
+	try $P container checkpoint --leave-running --export "$T/c.tar" "$TAG-c"
+	is "$rc:$(state "$TAG-c")" 0:running "container checkpoint --leave-running --export"
+	why 0
+	$P rm -f -t 0 "$TAG-c" >/dev/null 2>&1
+	try $P container restore --import "$T/c.tar" --name "$TAG-d"
+	is "$rc:$(state "$TAG-d")" 0:running "container restore --import"
+	why 0
+	$P rm -f -t 0 "$TAG-d" >/dev/null 2>&1
+else
+	skip "container checkpoint and restore" "$no_criu"
+fi
 
 $P volume rm -af >/dev/null 2>&1
 no_leaks

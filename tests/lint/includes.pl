@@ -11,7 +11,8 @@ my %may = (
 	'oci/mount' => ['oci/base'],
 	'oci/cgroup' => ['oci/base', 'oci/spec'], # the resources of a spec are what it applies
 	'oci/state' => ['oci/base'],
-	'oci/run' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state'],
+	'oci/criu' => ['oci/base', 'oci/cgroup'],
+	'oci/run' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state', 'oci/criu'],
 	'oci/cli' => ['oci/base', 'oci/spec', 'oci/mount', 'oci/cgroup', 'oci/state', 'oci/run'],
 	'volumes' => ['oci/base', 'oci/mount', 'oci/state'],
 	'shim/ttrpc' => ['oci/base'],
@@ -22,7 +23,7 @@ my %may = (
 );
 # Public headers by the folder that implements them; what is not named is of oci/base.
 my %home = (
-	spec => 'oci/spec', mount => 'oci/mount', cgroup => 'oci/cgroup', state => 'oci/state',
+	spec => 'oci/spec', mount => 'oci/mount', cgroup => 'oci/cgroup', state => 'oci/state', criu => 'oci/criu',
 	run => 'oci/run', stats => 'oci/cgroup', systemd => 'oci/cgroup', resources => 'oci/spec', cli => 'oci/cli', volume => 'volumes', pod => 'volumes',
 	relay => 'oci/run', ttrpc => 'shim/ttrpc', shim => 'shim/task',
 );

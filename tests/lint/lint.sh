@@ -52,14 +52,15 @@ spelling() {
 # all <- shim. A header of include/kshim belongs to the folder that implements it.
 includes() { tests/lint/includes.pl "${ALL_C[@]}"; }
 
-# The libraries that only one place may know. Messages of protobuf-c stay below shim/.
+# The libraries that only one place may know. Messages of protobuf-c stay below shim/, and criu's
+# with who speaks to it.
 libraries() {
 	grep -lE '#include <yajl' -- "${ALL_C[@]}" | grep -v '^oci/base/json'
 	grep -lE '#include <seccomp\.h>' -- "${ALL_C[@]}" | grep -v '^oci/run/seccomp'
 	grep -lE '#include <sys/capability\.h>' -- "${ALL_C[@]}" | grep -v '^oci/run/caps\.c'
 	grep -lE '#include <libmount' -- "${ALL_C[@]}" | grep -v '^oci/mount/'
 	grep -lE '#include <blkid' -- "${ALL_C[@]}" | grep -v '^volumes/fs\.c'
-	grep -lE '#include <(pb/|protobuf-c)' -- "${ALL_C[@]}" | grep -vE '^(shim|tests)/'
+	grep -lE '#include <(pb/|protobuf-c)' -- "${ALL_C[@]}" | grep -vE '^(shim|tests|oci/criu)/|^oci/run/checkpoint\.h'
 	grep -nE '\bsyscall\(' -- "${C[@]}" include/kshim/*.h | grep -vE '^(include/kshim/compat.h|oci/run/(child|caps)|oci/cgroup/devices-bpf)'
 }
 

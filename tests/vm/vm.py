@@ -198,7 +198,7 @@ def suites():
     """name -> (kernel, command line, seconds, script; None: boots of its own)"""
     # Through a pipe: on a terminal, as the serial line is one, it would draw.
     tap = "export BUILD=/k/build; exec > >(cat) 2>&1; perl tests/lib/run.pl -j 2 "
-    cli = "tests/cli/{control,demands,errors,found,hooks,kill,lifecycle,netdev,peers,rootless,seccomp,security,spec,v2}.t"
+    cli = "tests/cli/{control,criu,demands,errors,found,hooks,kill,lifecycle,netdev,peers,rootless,seccomp,security,spec,v2}.t"
     short = "tests/cli/{lifecycle,peers,v2}.t tests/volumes/emptydir.t"
     return {
         "cgroup2": ("6.1", "", 300, tap + "tests/vm/guest/cgroup2.t"),

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What criu has made, compared with what config.json demands, before it runs: the images say who a
+ * process is, and may be anybody's; and some versions of criu forget things.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <kshim/fd.h>
+
+#include "checkpoint.h"
+
+#define STATUS_BYTES 65536
+
+/* The value of a line of /proc/PID/status; false when there is none. */
+static bool find_field(const char *status, const char *name, int base, uint64_t *ret)
+{
+	const char *p = strstr(status, name);
+	char *end;
+
+	if (!p)
+		return false;
+	p += strlen(name);
+	errno = 0;
+	*ret = strtoull(p, &end, base);
+	return errno == 0 && end != p && *end == '\n';
+}
+
+static int check_status(const char *status, const struct ks_plan_process *p, struct ks_err *err)
+{
+	uint64_t bounding, permitted, inheritable, nnp, seccomp;
+
+	if (!find_field(status, "\nCapBnd:\t", 16, &bounding) ||
+	    !find_field(status, "\nCapPrm:\t", 16, &permitted) ||
+	    !find_field(status, "\nCapInh:\t", 16, &inheritable) ||
+	    !find_field(status, "\nNoNewPrivs:\t", 10, &nnp) ||
+	    !find_field(status, "\nSeccomp:\t", 10, &seccomp))
+		return ks_err_kind(err, KS_ERR_INTERNAL, "/proc/PID/status cannot be read");
+	uint64_t may = p->caps.bounding | p->caps.permitted;
+
+	if (p->caps.set && (bounding | permitted) & ~may)
+		return ks_err_kind(err, KS_ERR_DENIED,
+				   "with capabilities that config.json does not give it");
+	if (p->caps.set && inheritable & ~(may | p->caps.inheritable))
+		return ks_err_kind(err, KS_ERR_DENIED,
+				   "with inheritable capabilities that config.json does not give "
+				   "it");
+	if (p->no_new_privs && !nnp)
+		return ks_err_kind(err, KS_ERR_DENIED,
+				   "without no_new_privs, which config.json demands (criu before "
+				   "3.18 loses it)");
+	if (p->seccomp.len && seccomp != 2)
+		return ks_err_kind(err, KS_ERR_DENIED,
+				   "without a seccomp filter, which config.json demands");
+	return 0;
+}
+
+static bool same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Of its own where it is to have its own, and the one that was asked for where it is to join. */
+static int check_namespaces(pid_t pid, const struct ks_spec *s, const struct ks_plan *p,
+			    struct ks_err *err)
+{
+	const struct ks_spec_namespace *v = s->lnx.namespaces.v;
+
+	for (size_t i = 0; i < s->lnx.namespaces.n; i++) {
+		enum ks_ns type = (enum ks_ns)v[i].type;
+		struct stat its, ours, joined;
+		char path[64];
+		bool ok;
+
+		ks_fmt(path, sizeof(path), "/proc/%d/ns/%s", pid, ks_ns_proc_name(type));
+		if (stat(path, &its) < 0)
+			return ks_err_set(err, -errno, "look at %s", path);
+		ks_fmt(path, sizeof(path), "/proc/self/ns/%s", ks_ns_proc_name(type));
+		if (stat(path, &ours) < 0)
+			return ks_err_set(err, -errno, "look at %s", path);
+		if (p->join_fd[type] >= 0)
+			ok = fstat(p->join_fd[type], &joined) == 0 && same(&its, &joined);
+		else
+			ok = !same(&its, &ours);
+		if (!ok)
+			return ks_err_kind(err, KS_ERR_DENIED,
+					   "in another %s namespace than config.json demands",
+					   ks_ns_proc_name(type));
+	}
+	return 0;
+}
+
+int ks_restored_check(pid_t pid, const struct ks_spec *s, const struct ks_plan *p,
+		      struct ks_err *err)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	char path[64];
+	char *status;
+
+	ks_fmt(path, sizeof(path), "/proc/%d/status", pid);
+	int r = ks_file_read_at(&a, AT_FDCWD, path, STATUS_BYTES, &status, NULL);
+
+	if (r < 0)
+		return ks_err_set(err, r, "read %s", path);
+	r = check_status(status, &p->process, err);
+	if (r == 0)
+		r = check_namespaces(pid, s, p, err);
+	return r < 0 ? ks_err_prefix(err, r, "criu has restored process %d", pid) : 0;
+}
