@@ -56,6 +56,14 @@ struct ks_checkpoint {
 	bool auto_dedup, lazy_pages;
 };
 
+/** The names of ks_checkpoint.cgroup_mode and .network_lock, with criu's numbers */
+extern const struct ks_json_name ks_criu_cgroup_modes[], ks_criu_network_locks[];
+
+/** ks_criu_number() - the number of one of these names; 0, or -EINVAL naming those that there are
+ */
+int ks_criu_number(const char *what, const char *name, const struct ks_json_name *names, int *ret,
+		   struct ks_err *err);
+
 /** struct ks_create - what a create, run or restore was asked for */
 struct ks_create {
 	const char *id;

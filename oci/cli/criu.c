@@ -86,25 +86,6 @@ const struct ks_option ks_restore_options[] = {
 	{ 0 },
 };
 
-/* The number that criu has for a name. */
-static int parse_name(struct ks_cli *cli, const char *option, const char *text,
-		      const struct ks_json_name *names, int *ret, struct ks_err *err)
-{
-	const char *known = "";
-
-	for (const struct ks_json_name *n = names; n->name; n++) {
-		if (ks_streq(n->name, text)) {
-			*ret = n->value;
-			return 0;
-		}
-		known = ks_arena_printf(&cli->arena, "%s%s%s", known, *known ? ", " : "", n->name);
-		if (!known)
-			return ks_err_oom(err);
-	}
-	return ks_cli_usage_error(cli, err, "option --%s: \"%s\" is not one of %s", option, text,
-				  known);
-}
-
 /* "ADDRESS:PORT"; an IPv6 address has colons of its own. */
 static int parse_page_server(struct ks_cli *cli, const char *text, struct ks_checkpoint *k,
 			     struct ks_err *err)
@@ -129,12 +110,6 @@ static int parse_page_server(struct ks_cli *cli, const char *text, struct ks_che
 int ks_cli_criu(struct ks_cli *cli, const struct ks_criu_opts *o, struct ks_checkpoint *ret,
 		struct ks_err *err)
 {
-	static const struct ks_json_name modes[] = {
-		{ "soft", 3 }, { "full", 4 }, { "strict", 5 }, { "ignore", 0 }, { 0 }
-	};
-	static const struct ks_json_name locks[] = {
-		{ "iptables", 1 }, { "nftables", 2 }, { "skip", 3 }, { 0 }
-	};
 	uint64_t fd = 0;
 	int r = 0;
 
@@ -165,12 +140,14 @@ int ks_cli_criu(struct ks_cli *cli, const struct ks_criu_opts *o, struct ks_chec
 					  o->empty_ns);
 	if (!ks_str_empty(o->cgroup_mode)) {
 		ret->has_cgroup_mode = true;
-		r = parse_name(cli, "manage-cgroups-mode", o->cgroup_mode, modes, &ret->cgroup_mode,
-			       err);
+		r = ks_criu_number("option --manage-cgroups-mode", o->cgroup_mode,
+				   ks_criu_cgroup_modes, &ret->cgroup_mode, err);
 	}
 	if (r == 0 && o->network_lock)
-		r = parse_name(cli, "network-lock", o->network_lock, locks, &ret->network_lock,
-			       err);
+		r = ks_criu_number("option --network-lock", o->network_lock, ks_criu_network_locks,
+				   &ret->network_lock, err);
+	if (r < 0)
+		cli->fail_code = KS_EXIT_USAGE;
 	if (r == 0 && o->page_server)
 		r = parse_page_server(cli, o->page_server, ret, err);
 	if (r == 0 && o->status_fd) {

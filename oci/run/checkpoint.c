@@ -19,6 +19,8 @@
 #include "checkpoint.h"
 #include "lifecycle.h"
 
+#define MOUNTINFO_BYTES (16U << 20)
+
 /* A checkpoint in the making; strings are in the arena of the opened container. */
 struct dump {
 	struct ks_opened o;
@@ -152,27 +154,107 @@ static int add_namespaces(struct dump *d, struct ks_err *err)
 	return 0;
 }
 
-/* What its standard streams are: a restore puts the caller's in the place of pipes. */
+/* Whether a mount of that id is in a table of /proc/PID/mountinfo. */
+static bool has_mount(const char *table, uint64_t id)
+{
+	char start[24];
+	size_t n = (size_t)ks_fmt(start, sizeof(start), "\n%llu ", (unsigned long long)id);
+
+	return strncmp(table, start + 1, n - 1) == 0 || strstr(table, start);
+}
+
+/* On which mount a descriptor is open. */
+static int mount_of(struct dump *d, int fd, uint64_t *ret, struct ks_err *err)
+{
+	char path[64];
+	char *text;
+
+	ks_fmt(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)d->o.c.pid.v, fd);
+	int r = ks_file_read_at(&d->o.arena, AT_FDCWD, path, 65536, &text, NULL);
+	char *line = r == 0 ? strstr(text, "mnt_id:\t") : NULL;
+
+	if (line) {
+		line += strlen("mnt_id:\t");
+		line[strcspn(line, "\n")] = '\0';
+	}
+	if (r < 0 || !line || ks_parse_u64(line, UINT32_MAX, ret) < 0)
+		return ks_err_set(err, r < 0 ? r : -EIO, "read %s", path);
+	return 0;
+}
+
+/*
+ * The name of a standard stream that is a file of the host's, such as a FIFO of an engine: criu
+ * is told of it by it, and does not look for it. "" for any other.
+ */
+static int name_outside(struct dump *d, const char *table, int fd, const char **ret,
+			struct ks_err *err)
+{
+	char path[64];
+	struct stat st;
+	uint64_t mount = 0;
+
+	*ret = "";
+	ks_fmt(path, sizeof(path), "/proc/%d/fd/%d", (int)d->o.c.pid.v, fd);
+	if (stat(path, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISREG(st.st_mode)))
+		return 0;
+	int r = mount_of(d, fd, &mount, err);
+
+	if (r < 0 || has_mount(table, mount))
+		return r;
+	*ret = ks_arena_printf(&d->o.arena, "file[%llx:%llx]", (unsigned long long)mount,
+			       (unsigned long long)st.st_ino);
+	return *ret ? 0 : ks_err_oom(err);
+}
+
+/* A pipe has a name by itself. */
+static int name_stream(struct dump *d, const char *table, int fd, const char **ret,
+		       struct ks_err *err)
+{
+	char path[64], link[PATH_MAX];
+
+	ks_fmt(path, sizeof(path), "/proc/%d/fd/%d", (int)d->o.c.pid.v, fd);
+	ssize_t n = readlink(path, link, sizeof(link) - 1);
+
+	link[n > 0 ? n : 0] = '\0';
+	if (ks_str_prefix(link, "pipe:[")) {
+		*ret = ks_arena_strdup(&d->o.arena, link);
+		return *ret ? 0 : ks_err_oom(err);
+	}
+	int r = name_outside(d, table, fd, ret, err);
+
+	if (r == 0 && **ret && ks_strv_append(&d->o.arena, &d->external, *ret) < 0)
+		r = ks_err_oom(err);
+	return r;
+}
+
+/* What its standard streams were: a restore puts the caller's into the place of those. */
 static int save_stdio(struct dump *d, struct ks_err *err)
 {
 	ks_auto_json_out struct ks_json_out out = { 0 };
-	char path[64], link[PATH_MAX];
+	char path[64];
+	char *table;
 
+	ks_fmt(path, sizeof(path), "/proc/%d/mountinfo", (int)d->o.c.pid.v);
+	int r = ks_file_read_at(&d->o.arena, AT_FDCWD, path, MOUNTINFO_BYTES, &table, NULL);
+
+	if (r < 0)
+		return ks_err_set(err, r, "read %s", path);
 	ks_json_open(&out, NULL, '[');
-	for (int i = 0; i < 3; i++) {
-		ks_fmt(path, sizeof(path), "/proc/%d/fd/%d", (int)d->o.c.pid.v, i);
-		ssize_t n = readlink(path, link, sizeof(link) - 1);
+	for (int i = 0; i < 3 && r == 0; i++) {
+		const char *name = "";
 
-		link[n > 0 ? n : 0] = '\0';
-		ks_json_put_str(&out, NULL, link);
+		r = name_stream(d, table, i, &name, err);
+		ks_json_put_str(&out, NULL, name);
 	}
 	ks_json_close(&out, ']');
+	if (r < 0)
+		return r;
 	if (out.buf.failed)
 		return ks_err_oom(err);
 	ks_auto_fd int fd = openat(d->dirs.image_fd, "descriptors.json",
 				   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : ks_fd_write_all(fd, out.buf.data, out.buf.len);
 
+	r = fd < 0 ? -errno : ks_fd_write_all(fd, out.buf.data, out.buf.len);
 	return r < 0 ? ks_err_set(err, r, "write descriptors.json of the checkpoint") : 0;
 }
 
@@ -196,6 +278,8 @@ static int prepare(struct dump *d, const struct ks_checkpoint *k, const struct k
 		r = add_volumes(d, storage, err);
 	if (r == 0)
 		r = add_namespaces(d, err);
+	if (r == 0 && !k->pre_dump)
+		r = save_stdio(d, err);
 	if (r < 0)
 		return r;
 	d->opts.external = d->external.v;
@@ -209,7 +293,7 @@ static int prepare(struct dump *d, const struct ks_checkpoint *k, const struct k
 		*strrchr(dir, '/') = '\0';
 		d->opts.freeze_cgroup = dir;
 	}
-	return k->pre_dump ? 0 : save_stdio(d, err);
+	return 0;
 }
 
 /* The images of an earlier checkpoint lie beside these, and are named from within them. */

@@ -13,6 +13,31 @@
 
 #define LOG_LEVEL 4 /* criu's own for "debug": without it a failure cannot be understood */
 
+const struct ks_json_name ks_criu_cgroup_modes[] = {
+	{ "soft", 3 }, { "full", 4 }, { "strict", 5 }, { "ignore", KS_CRIU_CG_IGNORE }, { 0 }
+};
+
+const struct ks_json_name ks_criu_network_locks[] = {
+	{ "iptables", 1 }, { "nftables", 2 }, { "skip", 3 }, { 0 }
+};
+
+int ks_criu_number(const char *what, const char *name, const struct ks_json_name *names, int *ret,
+		   struct ks_err *err)
+{
+	char known[128] = "";
+	size_t len = 0;
+
+	for (const struct ks_json_name *n = names; n->name; n++) {
+		if (ks_streq(n->name, name)) {
+			*ret = n->value;
+			return 0;
+		}
+		len += ks_fmt(known + len, sizeof(known) - len, "%s%s", len ? ", " : "", n->name);
+	}
+	return ks_err_kind(err, KS_ERR_INVALID, "%s: \"%.*s\" is not one of %s", what, 200, name,
+			   known);
+}
+
 int ks_criu_check_root(struct ks_err *err)
 {
 	if (geteuid() != 0 || !ks_userns_is_initial())

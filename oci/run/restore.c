@@ -247,7 +247,7 @@ static int add_inherited(struct restore *t, const char *key, int fd, struct ks_e
 	return 0;
 }
 
-/* Only pipes: everything else criu opens by itself, or it is the container's terminal. */
+/* Those that have a name: any other criu opens by itself, or it is the container's terminal. */
 static int add_stdio(struct restore *t, struct ks_err *err)
 {
 	struct ks_json *v = NULL;
@@ -258,7 +258,8 @@ static int add_stdio(struct restore *t, struct ks_err *err)
 		return ks_err_prefix(err, r, "%s is no checkpoint of a container",
 				     t->k->image_path);
 	for (const struct ks_json *e = v->first; e && fd < 3 && r == 0; e = e->next, fd++)
-		if (e->type == KS_JSON_STRING && ks_str_prefix(e->text, "pipe:["))
+		if (e->type == KS_JSON_STRING &&
+		    (ks_str_prefix(e->text, "pipe:[") || ks_str_prefix(e->text, "file[")))
 			r = add_inherited(t, e->text, fd, err);
 	return r;
 }

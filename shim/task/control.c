@@ -147,6 +147,46 @@ void ks_task_pause(struct ks_task *t, bool pause, struct ks_ttrpc_call *call)
 	ks_op_start(op);
 }
 
+/* criu's log is the bundle's: the directory of the images becomes an image of containerd's. */
+static int run_checkpoint(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
+			  struct ks_err *err)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	struct ks_task *t = op->proc->task;
+	struct ks_checkpoint k = op->checkpoint->k;
+
+	(void)res;
+	(void)ret_fd;
+	if (!k.work_path)
+		k.work_path = ks_arena_printf(&a, "%s/criu", t->bundle);
+	if (!k.work_path)
+		return ks_err_oom(err);
+	int r = ks_container_checkpoint(t->root_fd, t->id, &k, ks_op_storage(op), err);
+
+	return r < 0 ? ks_err_prefix(err, r, "OCI runtime checkpoint failed") : 0;
+}
+
+void ks_task_checkpoint(struct ks_task *t, struct ks_checkpoint_args *c, struct ks_ttrpc_call *call)
+{
+	struct ks_err err = KS_ERR_INIT;
+	struct ks_op *op = NULL;
+
+	if (t->init.state != KS_PROC_RUNNING || t->init.ended)
+		ks_err_kind(&err, KS_ERR_STATE, "container not running");
+	else if (!(op = ks_op_new(&t->init, call)))
+		ks_err_oom(&err);
+	if (!op) {
+		ks_ttrpc_fail(call, &err);
+		ks_arena_done(&c->arena);
+		free(c);
+		return;
+	}
+	op->checkpoint = c;
+	op->run = run_checkpoint;
+	op->done = done_plain;
+	ks_op_start(op);
+}
+
 static int run_update(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
 		      struct ks_err *err)
 {

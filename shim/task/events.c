@@ -232,6 +232,8 @@ void ks_event_create(struct ks_events *e, const struct ks_create_args *c, pid_t 
 	io.terminal = c->names.terminal;
 	m.container_id = TEXT(c->id);
 	m.bundle = TEXT(c->bundle);
+	if (c->checkpoint)
+		m.checkpoint = TEXT(c->checkpoint);
 	m.io = &io;
 	m.pid = (uint32_t)pid;
 	for (size_t i = 0; i < c->n_rootfs; i++) {

@@ -20,10 +20,17 @@ static int load_spec(struct ks_arena *a, const char *bundle, int *ret_fd, struct
 	return ks_spec_load(a, *ret_fd, "config.json", ret, err);
 }
 
-static int create_container(struct ks_op *op, struct ks_arena *a, struct ks_worker_result *res,
-			    int *ret_fd, struct ks_err *err)
+static int create_container(struct ks_op *op, const struct ks_create_args *c, struct ks_arena *a,
+			    struct ks_worker_result *res, int *ret_fd, struct ks_err *err)
 {
-	const struct ks_create_args *c = op->create;
+	const char *work = c->checkpoint ? ks_arena_printf(a, "%s/criu", c->bundle) : NULL;
+	const struct ks_checkpoint from = { .image_path = c->checkpoint,
+					    .work_path = work,
+					    .status_fd = -1,
+					    .tcp_established = true,
+					    .ext_unix_sk = true,
+					    .shell_job = true,
+					    .file_locks = true };
 	struct ks_created made = { 0 };
 	struct ks_strv warnings = { 0 };
 	ks_auto_fd int bundle = -EBADF;
@@ -46,6 +53,7 @@ static int create_container(struct ks_op *op, struct ks_arena *a, struct ks_work
 		.systemd_cgroup = c->options.systemd_cgroup,
 		.storage = ks_op_storage(op),
 		.keep_terminal = true,
+		.restore = c->checkpoint ? &from : NULL,
 		.claimed = &op->worker.note->claimed,
 		.warnings = &warnings,
 	};
@@ -76,7 +84,7 @@ static int run_create(struct ks_op *op, struct ks_worker_result *res, int *ret_f
 		return ks_err_prefix(err, r, "OCI runtime create failed");
 	r = ks_stdio_use(&op->proc->io, t->shim->ns, c->id, &op->worker.note->logger_pid, err);
 	if (r == 0)
-		r = create_container(op, &a, res, ret_fd, err);
+		r = create_container(op, c, &a, res, ret_fd, err);
 	if (r < 0) {
 		(void)ks_rootfs_unmount(c->bundle, NULL);
 		return ks_err_prefix(err, r, "OCI runtime create failed");
@@ -142,22 +150,31 @@ static void undo_create(struct ks_op *failed, const struct ks_err *why, ks_op_ru
 	ks_op_start(op);
 }
 
-static void done_create(struct ks_op *op, const struct ks_worker_result *res, int fd)
+/* What a worker has made is the task's; *err is the worker's error, or that of this. */
+static int adopt(struct ks_task *t, const struct ks_worker_result *res, int fd, struct ks_err *err)
 {
-	struct ks_task *t = op->proc->task;
-	struct ks_shim *s = t->shim;
-	struct ks_err err = res->err;
 	int r = res->r;
 
+	*err = res->err;
 	ks_stdio_logger(&t->init.io, res->note.logger_pid);
 	if (r == 0) {
 		t->own_pidns = res->own_pidns;
 		t->cgroup = strdup(res->cgroup);
-		r = t->cgroup ? ks_proc_watch(&t->init, res->pid, &err) : ks_err_oom(&err);
+		r = t->cgroup ? ks_proc_watch(&t->init, res->pid, err) : ks_err_oom(err);
 	}
 	if (r == 0)
-		r = ks_stdio_started(&t->init.io, &s->loop, KS_TAKE_FD(fd), &err);
+		r = ks_stdio_started(&t->init.io, &t->shim->loop, KS_TAKE_FD(fd), err);
 	ks_fd_close(fd);
+	return r;
+}
+
+static void done_create(struct ks_op *op, const struct ks_worker_result *res, int fd)
+{
+	struct ks_task *t = op->proc->task;
+	struct ks_shim *s = t->shim;
+	struct ks_err err;
+	int r = adopt(t, res, fd, &err);
+
 	/* A container of this id that this Create did not make is not touched. */
 	if (r < 0 && (res->r == 0 || res->lost)) {
 		undo_create(op, &err, res->r == 0 || res->note.claimed ? run_delete : run_unmount,
@@ -177,6 +194,47 @@ static void done_create(struct ks_op *op, const struct ks_worker_result *res, in
 	ks_reply_pid(KS_TAKE_PTR(op->call), res->pid);
 	ks_task_settle(t);
 	/* Whoever wanted it has gone meanwhile, and took a failure for granted. */
+	if (!wanted)
+		ks_op_run(&t->init, NULL, run_delete, done_delete);
+}
+
+/*
+ * Of a container that is to be restored there are no processes before its start: containerd's own
+ * shim answers a Create the same way, with pid 0.
+ */
+static int run_prepare(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
+		       struct ks_err *err)
+{
+	const struct ks_create_args *c = op->create;
+	int r = ks_options_save(c->bundle, &c->options, err);
+
+	(void)res;
+	(void)ret_fd;
+	if (r == 0)
+		r = ks_rootfs_mount(c, err);
+	return r < 0 ? ks_err_prefix(err, r, "OCI runtime restore failed") : 0;
+}
+
+static void done_prepare(struct ks_op *op, const struct ks_worker_result *res, int fd)
+{
+	struct ks_task *t = op->proc->task;
+
+	ks_fd_close(fd);
+	if (res->r < 0 && res->lost) {
+		undo_create(op, &res->err, run_unmount, true);
+		return;
+	}
+	if (res->r < 0) {
+		ks_op_fail(op, &res->err);
+		ks_task_free(t);
+		return;
+	}
+	bool wanted = op->call->conn != NULL;
+
+	t->restore = KS_TAKE_PTR(op->create);
+	t->init.state = KS_PROC_CREATED;
+	ks_event_create(&t->shim->events, t->restore, 0);
+	ks_reply_pid(KS_TAKE_PTR(op->call), 0);
 	if (!wanted)
 		ks_op_run(&t->init, NULL, run_delete, done_delete);
 }
@@ -241,8 +299,8 @@ void ks_task_create(struct ks_shim *s, struct ks_create_args *c, struct ks_ttrpc
 		return;
 	}
 	op->create = c;
-	op->run = run_create;
-	op->done = done_create;
+	op->run = c->checkpoint ? run_prepare : run_create;
+	op->done = c->checkpoint ? done_prepare : done_create;
 	ks_op_start(op);
 }
 
@@ -278,6 +336,41 @@ static void done_start(struct ks_op *op, const struct ks_worker_result *res, int
 	ks_task_settle(t);
 }
 
+static int run_restore(struct ks_op *op, struct ks_worker_result *res, int *ret_fd,
+		       struct ks_err *err)
+{
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
+	struct ks_task *t = op->proc->task;
+	int r = ks_stdio_use(&op->proc->io, t->shim->ns, t->id, &op->worker.note->logger_pid, err);
+
+	if (r == 0)
+		r = create_container(op, t->restore, &a, res, ret_fd, err);
+	return r < 0 ? ks_err_prefix(err, r, "OCI runtime restore failed") : 0;
+}
+
+/* What is left of one that failed is for a Delete, which looks at what this has made. */
+static void done_restore(struct ks_op *op, const struct ks_worker_result *res, int fd)
+{
+	struct ks_task *t = op->proc->task;
+	struct ks_err err;
+	int r = adopt(t, res, fd, &err);
+
+	if (res->note.claimed) {
+		ks_create_args_free(t->restore);
+		t->restore = NULL;
+	}
+	if (r < 0) {
+		ks_op_fail(op, &err);
+		ks_proc_fail(&t->init, KS_STATUS_KILLED);
+		return;
+	}
+	t->init.state = KS_PROC_RUNNING;
+	ks_task_watch_oom(t);
+	ks_event_start(&t->shim->events, t->id, t->init.pid);
+	ks_reply_pid(KS_TAKE_PTR(op->call), t->init.pid);
+	ks_task_settle(t);
+}
+
 void ks_proc_start(struct ks_proc *p, struct ks_ttrpc_call *call)
 {
 	struct ks_err err = KS_ERR_INIT;
@@ -288,7 +381,14 @@ void ks_proc_start(struct ks_proc *p, struct ks_ttrpc_call *call)
 		ks_ttrpc_fail(call, &err);
 		return;
 	}
-	ks_op_run(p, call, run_start, done_start);
+	if (!p->task->restore)
+		ks_op_run(p, call, run_start, done_start);
+	else if (!p->ops)
+		ks_op_run(p, call, run_restore, done_restore);
+	else {
+		ks_err_kind(&err, KS_ERR_STATE, "the container is started, or deleted, already");
+		ks_ttrpc_fail(call, &err);
+	}
 }
 
 /* ---- delete ------------------------------------------------------------ */
@@ -310,7 +410,10 @@ static int run_delete(struct ks_op *op, struct ks_worker_result *res, int *ret_f
 	/* Started while this waited. */
 	if (op->proc->state == KS_PROC_RUNNING)
 		return fail_running(t, err);
-	int r = ks_container_delete(t->root_fd, t->id, true, ks_op_storage(op), &warn, err);
+	/* Nothing is its own before it is restored; what has its id is somebody else's. */
+	int r = t->restore ?
+			0 :
+			ks_container_delete(t->root_fd, t->id, true, ks_op_storage(op), &warn, err);
 
 	ks_op_warn(res, &list);
 	/* Gone already: by a failed start, or by the command line. */

@@ -32,9 +32,9 @@ static const struct key {
 	{ "StateDir", TEXT, offsetof(struct ks_shim_options, state_dir), NULL },
 	{ "ShimCgroup", TEXT, offsetof(struct ks_shim_options, shim_cgroup), NULL },
 	{ "BinaryName", REFUSED, 0, "this shim runs containers itself, without another binary" },
-	{ "CriuPath", REFUSED, 0, "kshim does not work with criu yet" },
-	{ "CriuImagePath", REFUSED, 0, "kshim does not work with criu yet" },
-	{ "CriuWorkPath", REFUSED, 0, "kshim does not work with criu yet" },
+	{ "CriuPath", REFUSED, 0, "criu is searched in the PATH" },
+	{ "CriuImagePath", REFUSED, 0, "containerd says where the images are" },
+	{ "CriuWorkPath", REFUSED, 0, "criu's log is in the bundle" },
 };
 
 static int check(const struct ks_shim_options *o, struct ks_err *err)

@@ -86,9 +86,15 @@ static int read_create(struct ks_create_args *c, const Pb__CreateTaskRequest *q,
 					    ks_arena_strdup(a, q->stderr), q->terminal };
 	if (!c->id || !c->bundle || !c->names.in || !c->names.out || !c->names.err)
 		return ks_err_oom(err);
-	if (*q->checkpoint)
+	c->checkpoint = *q->checkpoint ? ks_arena_strdup(a, q->checkpoint) : NULL;
+	if (*q->checkpoint && !c->checkpoint)
+		return ks_err_oom(err);
+	if (*q->checkpoint && *q->checkpoint != '/')
+		return ks_err_kind(err, KS_ERR_INVALID, "checkpoint: \"%.*s\" is not absolute", 200,
+				   q->checkpoint);
+	if (*q->parent_checkpoint)
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
-				   "restore is not supported: kshim does not work with criu yet");
+				   "a parent of a checkpoint is not supported: its images name it");
 	if (q->n_rootfs > KS_ROOTFS_MOUNTS_MAX)
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "more than %d mounts of the root file system",
@@ -352,7 +358,7 @@ static void on_pids(struct ks_shim *s, struct ks_ttrpc_call *call, const void *m
 	 */
 	if (r < 0 || !n) {
 		pids = &t->init.pid;
-		n = 1;
+		n = t->restore ? 0 : 1; /* it has none before its start */
 		r = 0;
 	}
 	if (r == 0 && put_pids(call, t, pids, n) < 0)
@@ -450,13 +456,66 @@ static void on_connect(struct ks_shim *s, struct ks_ttrpc_call *call, const void
 	reply(call, &a.base);
 }
 
+static int read_checkpoint(struct ks_checkpoint_args *c, const Pb__CheckpointTaskRequest *q,
+			   struct ks_err *err)
+{
+	const uint8_t *value = q->options ? q->options->value.data : NULL;
+	size_t len = q->options ? q->options->value.len : 0;
+	Pb__CheckpointOptions *o = pb__checkpoint_options__unpack(NULL, len, value);
+
+	if (!o)
+		return ks_err_kind(err, KS_ERR_INVALID, "the checkpoint's options cannot be read");
+	const char *image = *q->path ? q->path : o->image_path;
+	int r = 0;
+
+	c->k = (struct ks_checkpoint){
+		.image_path = ks_arena_strdup(&c->arena, image),
+		.work_path = *o->work_path ? ks_arena_strdup(&c->arena, o->work_path) : NULL,
+		.status_fd = -1,
+		.leave_running = !o->exit,
+		.tcp_established = o->open_tcp,
+		.ext_unix_sk = o->external_unix_sockets,
+		.shell_job = o->terminal,
+		.file_locks = o->file_locks,
+		.has_cgroup_mode = *o->cgroups_mode,
+	};
+	if (!c->k.image_path || (*o->work_path && !c->k.work_path))
+		r = ks_err_oom(err);
+	else if (*image != '/' || (c->k.work_path && *c->k.work_path != '/'))
+		r = ks_err_kind(err, KS_ERR_INVALID, "checkpoint: \"%.*s\" is not absolute", 200,
+				*image != '/' ? image : c->k.work_path);
+	else if (*o->cgroups_mode)
+		r = ks_criu_number("cgroups mode", o->cgroups_mode, ks_criu_cgroup_modes,
+				   &c->k.cgroup_mode, err);
+	/* What network interfaces are in the images is the same for all. */
+	for (size_t i = 0; i < o->n_empty_namespaces && r == 0; i++)
+		if (!ks_streq(o->empty_namespaces[i], "network"))
+			r = ks_err_kind(err, KS_ERR_UNSUPPORTED,
+					"an empty %.*s namespace is not supported", 200,
+					o->empty_namespaces[i]);
+	pb__checkpoint_options__free_unpacked(o, NULL);
+	return r;
+}
+
 static void on_checkpoint(struct ks_shim *s, struct ks_ttrpc_call *call, const void *m)
 {
-	(void)s;
-	(void)m;
-	fail(call, KS_ERR_UNSUPPORTED,
-	     "checkpoint is not supported: kshim does not work with criu "
-	     "yet");
+	const Pb__CheckpointTaskRequest *q = m;
+	struct ks_task *t = task_of(s, call, q->id);
+	struct ks_err err = KS_ERR_INIT;
+
+	if (!t)
+		return;
+	struct ks_checkpoint_args *c = calloc(1, sizeof(*c));
+	int r = c ? read_checkpoint(c, q, &err) : ks_err_oom(&err);
+
+	if (r == 0) {
+		ks_task_checkpoint(t, c, call);
+		return;
+	}
+	if (c)
+		ks_arena_done(&c->arena);
+	free(c);
+	ks_ttrpc_fail(call, &err);
 }
 
 static void on_shutdown(struct ks_shim *s, struct ks_ttrpc_call *call, const void *m)
@@ -483,7 +542,7 @@ static const struct method {
 	{ "Pids", TASK, on_pids },
 	{ "Pause", TASK, on_pause },
 	{ "Resume", TASK, on_resume },
-	{ "Checkpoint", TASK, on_checkpoint },
+	{ "Checkpoint", &pb__checkpoint_task_request__descriptor, on_checkpoint },
 	{ "Kill", &pb__kill_request__descriptor, on_kill },
 	{ "Exec", &pb__exec_process_request__descriptor, on_exec },
 	{ "ResizePty", &pb__resize_pty_request__descriptor, on_resize },

@@ -222,9 +222,18 @@ int ks_task_set_options(struct ks_task *t, const struct ks_shim_options *o)
 	return 0;
 }
 
+void ks_create_args_free(struct ks_create_args *c)
+{
+	if (c)
+		ks_arena_done(&c->arena);
+	free(c);
+}
+
 void ks_task_free(struct ks_task *t)
 {
 	struct ks_shim *s = t->shim;
+
+	ks_create_args_free(t->restore);
 
 	for (struct ks_task **at = &s->tasks; *at; at = &(*at)->next) {
 		if (*at == t) {

@@ -68,6 +68,7 @@ struct ks_task {
 	uint64_t oom_kills;
 	int oom_fd; /* owned */
 	struct ks_watch on_oom;
+	struct ks_create_args *restore; /* owned: to be restored, and nothing is there of it yet */
 	struct ks_proc init;
 	struct ks_proc *execs; /* newest first */
 };
@@ -84,8 +85,9 @@ struct ks_op {
 	ks_op_run_fn *run;	    /* in the worker */
 	/* In the shim; @fd is its to close. Answers the call. */
 	void (*done)(struct ks_op *op, const struct ks_worker_result *res, int fd);
-	struct ks_create_args *create; /* owned; of a create */
-	char *text;		       /* owned; of an update */
+	struct ks_create_args *create;	       /* owned; of a create */
+	struct ks_checkpoint_args *checkpoint; /* owned; of a checkpoint */
+	char *text;			       /* owned; of an update */
 	size_t text_len;
 	int signal;
 	bool pause;
@@ -102,10 +104,17 @@ struct ks_rootfs_mount {
 struct ks_create_args {
 	struct ks_arena arena;
 	const char *id, *bundle;
+	const char *checkpoint;	     /* directory that its processes come from, or NULL */
 	struct ks_stdio_names names; /* in the arena here */
 	struct ks_rootfs_mount rootfs[KS_ROOTFS_MOUNTS_MAX];
 	size_t n_rootfs;
 	struct ks_shim_options options;
+};
+
+/* What a Checkpoint asks for; strings in its own arena. */
+struct ks_checkpoint_args {
+	struct ks_arena arena;
+	struct ks_checkpoint k;
 };
 
 struct ks_shim {
@@ -139,6 +148,7 @@ void ks_task_trim(struct ks_task *t);
 struct ks_task *ks_task_new(struct ks_shim *s, const char *id, const char *bundle,
 			    struct ks_err *err);
 void ks_task_free(struct ks_task *t);
+void ks_create_args_free(struct ks_create_args *c);
 /* Copies what later operations need; 0 or -ENOMEM. */
 int ks_task_set_options(struct ks_task *t, const struct ks_shim_options *o);
 bool ks_shim_has_tasks(const struct ks_shim *s);
@@ -188,6 +198,8 @@ void ks_exec_start(struct ks_proc *p, struct ks_ttrpc_call *call);
 void ks_exec_delete(struct ks_proc *p, struct ks_ttrpc_call *call);
 void ks_proc_kill(struct ks_proc *p, int sig, bool all, struct ks_ttrpc_call *call);
 void ks_task_pause(struct ks_task *t, bool pause, struct ks_ttrpc_call *call);
+void ks_task_checkpoint(struct ks_task *t, struct ks_checkpoint_args *c,
+			struct ks_ttrpc_call *call);
 void ks_task_update(struct ks_task *t, const uint8_t *json, size_t len, struct ks_ttrpc_call *call);
 int ks_proc_resize(struct ks_proc *p, uint32_t width, uint32_t height, struct ks_err *err);
 

@@ -254,6 +254,22 @@ wait
 is "$(cat "$T/log" "$T/code" "$T/err2")" $'got it\n7' "restore in the foreground: its pipe, signals and exit code"
 is "$("$K" list -q | wc -l)" 0 "and it is deleted at its end"
 
+# Files of the host, as an engine's FIFOs.
+mkfifo "$T/fifo"
+cat "$T/fifo" >"$T/log" &
+"$K" run -d -b "$B" "$ID" >"$T/fifo" 2>"$T/err2" </dev/null
+wait_for 5 grep -q up "$T/log"
+save
+is "$rc:$err" "0:" "checkpoint of one that writes into a FIFO of the host, and a file"
+said
+wait
+cat "$T/fifo" >"$T/log" &
+"$K" restore -d --image-path "$IMG" -b "$B" "$ID" >"$T/fifo" 2>"$T/err2" </dev/null
+"$K" kill "$ID" USR1
+wait
+is "$(cat "$T/log" "$T/err2")" "got it" "restored, it writes into that of the caller"
+"$K" delete --force "$ID"
+
 bundle "$B" '.process.noNewPrivileges = false | .process.terminal = true | .process.args = ["sh", "-c", "while read l; do echo \"$l $(tty)\"; done; exit 3"]'
 "$TTY" recv "$T/sock" >/dev/null 2>&1 &
 tty=$!

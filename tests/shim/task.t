@@ -184,8 +184,6 @@ call Delete "1=$C"
 is "$rc" 0 "Delete of what was only created"
 [ ! -d "/proc/$init" ]
 ok $? "which is gone"
-create "$C" 9=/x 8=/checkpoint
-like "$rc:$out" "1:12 *criu*" "restore says that it cannot"
 
 # A container of the host's pid namespace: what it leaves is killed before its exit is told.
 call Shutdown "1=$C"

@@ -207,7 +207,7 @@ def suites():
         "cli": ("6.1", "", 900, tap + cli),
         "volumes": ("6.1", "", 900, tap + "build/unit/test_* tests/volumes/{emptydir,claims}.t"),
         "containerd": ("6.1", "", 400, tap + "tests/cli/engines.t tests/engines/containerd.t"),
-        "shim": ("6.1", "", 900, tap + "tests/shim/{task,ctr-?,cri-?}.t"),
+        "shim": ("6.1", "", 900, tap + "tests/shim/{task,checkpoint,ctr-?,cri-?}.t"),
         "v1": ("6.1", "kshim.cgroup=v1", 500, tap + short),
         "hybrid": ("6.1", "kshim.cgroup=hybrid", 500, tap + "tests/cli/{lifecycle,v2}.t"),
         "newer": ("6.12", "", 600, tap + "tests/vm/guest/*.t tests/volumes/{emptydir,claims}.t"),
