@@ -68,6 +68,11 @@ length() {
 	wc -l "${ALL_C[@]}" "${SH[@]}" | awk '$2 != "total" && $1 > 600 { print $2 ": " $1 " lines, more than 600" }'
 }
 
+# What is no source has no place here: a package, a build, an image.
+binaries() {
+	git ls-files -z | xargs -0 -r -n1 sh -c '[ -L "$1" ] || [ ! -s "$1" ] || grep -Iq . "$1" || echo "$1 is no text"' sh | grep -v '^tests/fuzz/corpus/'
+}
+
 banned() {
 	grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|system|popen|alloca|rand|strtok|setjmp)\(' -- "${C[@]}"
 	grep -nE '\bexit\(' -- "${C[@]}" | grep -vE '_exit\(|^shim/main\.c|^oci/base/process'
@@ -108,6 +113,7 @@ check include-direction includes
 check libraries libraries
 check length length
 check banned banned
+check binaries binaries
 check spdx spdx
 check child-symbols child
 check documented documented
