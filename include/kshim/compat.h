@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -90,6 +91,12 @@ static inline int ks_sys_pidfd_send_signal(int fd, int sig)
 static inline int ks_sys_seccomp(unsigned int op, unsigned int flags, void *args)
 {
 	return (int)syscall(SYS_seccomp, op, flags, args);
+}
+
+/* The keyring of that name, made when there is none; the serial, or -1 and errno. */
+static inline long ks_sys_join_session_keyring(const char *name)
+{
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
 }
 
 static inline int ks_sys_close_range(unsigned int first, unsigned int last, unsigned int flags)

@@ -68,6 +68,9 @@ static int prepare_child(const struct ks_criu_call *c, int parent, int *ret_sock
 
 	if (r == 0 && c->stage)
 		r = c->stage(c->data, err);
+	/* criu gets what it is to have, and nothing that the caller of kshim left open. */
+	if (r == 0 && ks_sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		r = ks_err_set(err, -errno, "close other descriptors");
 	for (const int *fd = c->keep; r == 0 && fd && *fd >= 0; fd++)
 		if (fcntl(*fd, F_SETFD, 0) < 0)
 			r = ks_err_set(err, -errno, "pass descriptor %d to criu", *fd);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/keyctl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -25,8 +24,8 @@ int ks_child_session(struct ks_child *c)
 	if (!c->p->process.keyring)
 		return 0;
 	/* So that the container sees no key of its caller. A kernel without keyrings has none. */
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, c->p->process.keyring) < 0 &&
-	    errno != ENOSYS && errno != EOPNOTSUPP)
+	if (ks_sys_join_session_keyring(c->p->process.keyring) < 0 && errno != ENOSYS &&
+	    errno != EOPNOTSUPP)
 		return ks_err_set(&c->err, -errno, "make a session keyring");
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <kshim/compat.h>
 #include <kshim/fd.h>
 #include <kshim/path.h>
 
@@ -201,7 +202,13 @@ static bool ignores_cgroups(const struct restore *t)
 static int stage(void *data, struct ks_err *err)
 {
 	struct restore *t = data;
+	const char *keyring = t->p->process.keyring;
 	ks_auto_fd int fs = -EBADF;
+
+	/* What criu makes has its session keyring, which is not to be the caller's. */
+	if (keyring && ks_sys_join_session_keyring(keyring) < 0 && errno != ENOSYS &&
+	    errno != EOPNOTSUPP)
+		return ks_err_set(err, -errno, "make a session keyring");
 
 	/* Where it is to ignore cgroups it makes no namespace of them: theirs is its own. */
 	if (t->p->new_cgroupns && ignores_cgroups(t) && unshare(CLONE_NEWCGROUP) < 0)

@@ -234,6 +234,28 @@ for mode in soft full ignore; do
 	"$K" delete --force "$ID"
 done
 
+# Its session keyring is not that of whoever restores it; nor has criu descriptors of the caller's.
+bundle "$B" "$COUNT"' | .linux.maskedPaths = [] | .process.args[2] = "while :; do cat /proc/keys >/tmp/keys; echo 1 >/tmp/n; sleep 0.05; done"'
+start
+wait_for 5 number
+save
+sed -i 's/^exec /ls -l \/proc\/self\/fd >>"$0.fds"; exec /' "$T/bin/criu" 2>/dev/null
+try "$K" restore -d --image-path "$IMG" -b "$B" "$ID" 9<"$T/ro/f"
+is "$rc" 0 "restore by a caller with a descriptor more"
+said
+if [ -e "$T/bin/criu.fds" ]; then
+	is "$(grep -c "$T/ro/f" "$T/bin/criu.fds")" 0 "which criu does not get"
+else
+	skip "which criu does not get" "this criu is the system's"
+fi
+sleep 0.3
+if grep -q . /proc/keys 2>/dev/null; then
+	like "$("$K" exec "$ID" cat /tmp/keys)" "*_ses.$ID*" "a session keyring of its own"
+else
+	skip "a session keyring of its own" "this kernel shows no keys"
+fi
+"$K" delete --force "$ID"
+
 # ---- in the foreground: streams, signals, exit code ---------------------------------------------
 
 # shellcheck disable=SC2016 # for the container
@@ -312,6 +334,20 @@ if [ -e /dev/loop-control ]; then
 	"$K" exec "$ID" cat /d/f >/dev/null
 	ok $? "nor does it hurt the first"
 	"$K" delete --force "$ID"
+
+	bundle "$T/u" "$COUNT"' | .linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}]
+		| .linux.gidMappings = .linux.uidMappings | .annotations = {"dev.kshim.pod": "ns/p-1", "dev.kshim.volumes": "[{\"name\":\"e\",\"emptyDir\":{}}]",
+		"dev.kshim.volume-mounts": "{\"*\":[{\"name\":\"e\",\"mountPath\":\"/e\"}]}"}'
+	chown -R 100000:100000 "$T/u/rootfs"
+	chmod 711 "$T"
+	"$K" run -d -b "$T/u" "$TAG-u" >/dev/null 2>&1 </dev/null
+	wait_for 5 "$K" exec "$TAG-u" cat /tmp/n
+	try "$K" checkpoint --image-path "$T/uimg" "$TAG-u"
+	is "$rc:$err" "0:" "checkpoint with a volume in a user namespace"
+	try "$K" restore -d --image-path "$T/uimg" -b "$T/u" "$TAG-u"
+	is "$rc:$err:$("$K" exec "$TAG-u" stat -c %u:%g /e)" "0::0:0" "restore of it: the volume has the container's ids"
+	"$K" delete --force "$TAG-u"
+	"$K" pod forget ns/p-1
 
 	# As SIGKILL would, at points of the way.
 	C=$BUILD/crash/kshim
