@@ -93,10 +93,20 @@ static inline int ks_sys_seccomp(unsigned int op, unsigned int flags, void *args
 	return (int)syscall(SYS_seccomp, op, flags, args);
 }
 
-/* The keyring of that name, made when there is none; the serial, or -1 and errno. */
-static inline long ks_sys_join_session_keyring(const char *name)
+/*
+ * Joins the keyring of that name, made when there is none that may be found: by default only who
+ * possesses it already may find it. 0, or -1 and errno.
+ */
+static inline int ks_sys_join_session_keyring(const char *name)
 {
-	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
+	const unsigned int possessor_all_user_view_read_link_search = 0x3f1b0000;
+	long serial = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name);
+
+	if (serial < 0)
+		return -1;
+	/* Who may not leaves it to whoever made it. */
+	(void)syscall(SYS_keyctl, KEYCTL_SETPERM, serial, possessor_all_user_view_read_link_search);
+	return 0;
 }
 
 static inline int ks_sys_close_range(unsigned int first, unsigned int last, unsigned int flags)

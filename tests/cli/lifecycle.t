@@ -134,6 +134,17 @@ is "$("$K" run -b "$B" "$TAG-1" 3<"$T/three" 2>/dev/null)" "0 1 2 3 " "none is i
 
 # ---- terminals ----------------------------------------------------------------------------------
 
+if grep -q . /proc/keys 2>/dev/null; then
+	bundle "$B" '.process.args = ["sleep", "1000"] | .linux.maskedPaths = []'
+	"$K" run -d -b "$B" "$TAG-1" >/dev/null 2>&1 </dev/null
+	"$K" exec -d "$TAG-1" sleep 1000 >/dev/null 2>&1 </dev/null
+	try "$K" exec "$TAG-1" cat /proc/keys
+	is "$rc:$(grep -c "_ses.$TAG-1" <<<"$out")" 0:1 "processes of a container share its session keyring"
+	"$K" delete --force "$TAG-1"
+else
+	skip "session keyring" "this kernel shows no keys"
+fi
+
 # shellcheck disable=SC2016 # for the container
 # An open file of the host would stay one for as long as the container runs.
 bundle "$B" '.process.args = ["sh", "-c", "for i in 0 1 2; do [ $(stat -L -c %d /proc/$$/fd/$i) = $(stat -c %d /dev) ] || exit 9; done"]'

@@ -71,6 +71,12 @@ call Pids "1=$C"
 is "$rc:$out" "0:" "without processes"
 call Kill "1=$C" 3=9
 like "$rc:$out" "1:5 *" "and nothing to kill"
+for m in Stats Pause Resume Update Checkpoint; do
+	call "$m" "1=$C" "2=$IMG.x" 2:1=x
+	is "$rc" 1 "nor anything for $m"
+done
+call Kill "1=$C" 3=9 4=1
+is "$rc" 1 "nor for Kill of all"
 call Exec "1=$C" 2=e1 "7:2=$(jq -c .process "$T/bundles/$C/config.json")"
 call Start "1=$C" 2=e1
 is "$rc" 1 "or to enter"
