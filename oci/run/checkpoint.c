@@ -339,12 +339,9 @@ static int dump(struct dump *d, int root_fd, const char *id, const struct ks_che
 				     .opts = &d->opts };
 	int keep[4] = { -1, -1, k->status_fd, -1 };
 	int r = open_living(d, root_fd, id, err);
-	/* In a restored user namespace criu has no more rights than anybody; the files it has open.
-	 */
-	mode_t mode = ks_spec_namespace(&d->spec, KS_NS_USER) ? 0711 : 0700;
 
 	if (r == 0)
-		r = ks_criu_dirs_open(k, mode, &d->dirs, err);
+		r = ks_criu_dirs_open(k, 0700, &d->dirs, err);
 	if (r == 0)
 		r = check_parent(k, &d->dirs, err);
 	if (r == 0)

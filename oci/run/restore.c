@@ -42,8 +42,9 @@ struct restore {
 	struct ks_strv external;
 	int keep[8];
 	size_t n_keep;
-	int tty_fd;  /* owned */
-	int null_fd; /* owned */
+	int images_fd; /* mount of the images, for who is root in the container; owned, or -EBADF */
+	int tty_fd;    /* owned */
+	int null_fd;   /* owned */
 	Criu__Opts opts;
 };
 
@@ -81,21 +82,34 @@ static int add_cgroups(struct restore *t, const char *target, struct ks_err *err
 	return 0;
 }
 
+/*
+ * criu opens the images also where it is root of the container's user namespace alone: to that
+ * they are its own, and to nobody else. Not every file system can do it.
+ */
+static void map_images(struct restore *t, int ns)
+{
+	if (ks_mount_clone(t->dirs.image_fd, "", false, &t->images_fd, NULL) == 0 &&
+	    ks_mount_idmap(t->images_fd, ns, false, NULL) < 0)
+		t->images_fd = ks_fd_close(t->images_fd);
+}
+
 /* A volume's ids are those of the namespace that criu will make, which has these mappings. */
-static int map_volumes(struct restore *t, struct ks_err *err)
+static int map_ids(struct restore *t, struct ks_err *err)
 {
 	ks_auto_fd int ns = -EBADF;
 
-	for (size_t i = 0; i < t->p->n_mounts; i++) {
-		int r = 0;
+	if (!t->p->uid_map)
+		return 0;
+	int r = ks_plan_idmap(t->arena, &t->spec->lnx.uid_mappings, &t->spec->lnx.gid_mappings, &ns,
+			      err);
 
-		if (t->p->mounts[i].kind != KS_PLAN_VOLUME || !t->p->uid_map)
+	if (r < 0)
+		return r;
+	map_images(t, ns);
+	for (size_t i = 0; i < t->p->n_mounts; i++) {
+		if (t->p->mounts[i].kind != KS_PLAN_VOLUME)
 			continue;
-		if (ns < 0)
-			r = ks_plan_idmap(t->arena, &t->spec->lnx.uid_mappings,
-					  &t->spec->lnx.gid_mappings, &ns, err);
-		if (r == 0)
-			r = ks_mount_idmap(t->p->mounts[i].fd, ns, true, err);
+		r = ks_mount_idmap(t->p->mounts[i].fd, ns, true, err);
 		if (r < 0)
 			return ks_err_prefix(err, r, "volume %s in a user namespace",
 					     t->p->mounts[i].source);
@@ -106,7 +120,7 @@ static int map_volumes(struct restore *t, struct ks_err *err)
 static int add_mounts(struct restore *t, struct ks_err *err)
 {
 	const struct ks_plan *p = t->p;
-	int r = map_volumes(t, err);
+	int r = map_ids(t, err);
 
 	t->max_mounts = p->n_mounts * (p->n_cgroups + 1) + p->n_devices + p->masked->n;
 	t->mounts = KS_ARENA_NEWV(t->arena, struct ext_mount, t->max_mounts + 1);
@@ -193,6 +207,17 @@ static int attach(int dir, const char *name, int mount_fd, bool is_file, struct 
 	return ks_mount_attach(mount_fd, target, err);
 }
 
+static int use_images(const struct restore *t, int stage_fd, struct ks_err *err)
+{
+	int r = attach(stage_fd, "images", t->images_fd, false, err);
+	ks_auto_fd int fd = r < 0 ? -EBADF :
+				    openat(stage_fd, "images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (r == 0 && (fd < 0 || dup2(fd, t->dirs.image_fd) < 0))
+		r = ks_err_set(err, -errno, "open the images");
+	return r;
+}
+
 static bool ignores_cgroups(const struct restore *t)
 {
 	return t->opts.has_manage_cgroups_mode && t->opts.manage_cgroups_mode == KS_CRIU_CG_IGNORE;
@@ -233,7 +258,7 @@ static int stage(void *data, struct ks_err *err)
 		ks_fmt(number, sizeof(number), "%zu", i);
 		r = attach(fs, number, t->mounts[i].fd, t->mounts[i].is_file, err);
 	}
-	return r;
+	return r < 0 || t->images_fd < 0 ? r : use_images(t, fs, err);
 }
 
 static int add_inherited(struct restore *t, const char *key, int fd, struct ks_err *err)
@@ -434,6 +459,7 @@ int ks_restore_run(struct ks_arena *a, const struct ks_checkpoint *k, const stru
 			     .p = p,
 			     .steps = steps,
 			     .dirs = KS_CRIU_DIRS_INIT,
+			     .images_fd = -EBADF,
 			     .tty_fd = -EBADF,
 			     .null_fd = -EBADF };
 	struct ks_criu_call call = { .type = KS_CRIU_RESTORE,
@@ -448,6 +474,7 @@ int ks_restore_run(struct ks_arena *a, const struct ks_checkpoint *k, const stru
 	call.work_path = t.dirs.work_path;
 	if (r == 0)
 		r = ks_criu_call(&call, err);
+	ks_fd_close(t.images_fd);
 	ks_fd_close(t.tty_fd);
 	ks_fd_close(t.null_fd);
 	ks_criu_dirs_done(&t.dirs);

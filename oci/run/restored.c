@@ -13,6 +13,7 @@
 #include "checkpoint.h"
 
 #define STATUS_BYTES 65536
+#define MAP_LINES    340 /* Linux takes no more in a user namespace */
 
 /* The value of a line of /proc/PID/status; false when there is none. */
 static bool find_field(const char *status, const char *name, int base, uint64_t *ret)
@@ -92,6 +93,48 @@ static int check_namespaces(pid_t pid, const struct ks_spec *s, const struct ks_
 	return 0;
 }
 
+/* Numbers of @text, up to @max; the kernel pads its columns with spaces. */
+static size_t numbers(const char *text, uint64_t *ret, size_t max)
+{
+	size_t n = 0;
+	char *end;
+
+	for (; n < max; text = end) {
+		uint64_t v = strtoull(text, &end, 10);
+
+		if (end == text)
+			break;
+		ret[n++] = v;
+	}
+	return n;
+}
+
+/* Where the images are of another user namespace, its root would be somebody else. */
+static int check_map(struct ks_arena *a, pid_t pid, const char *file, const char *want,
+		     struct ks_err *err)
+{
+	const size_t max = 3 * MAP_LINES + 1;
+	uint64_t *is = KS_ARENA_NEWV(a, uint64_t, 2 * max);
+	char path[64];
+	char *text;
+
+	if (!want)
+		return 0;
+	if (!is)
+		return ks_err_oom(err);
+	ks_fmt(path, sizeof(path), "/proc/%d/%s", pid, file);
+	int r = ks_file_read_at(a, AT_FDCWD, path, STATUS_BYTES, &text, NULL);
+
+	if (r < 0)
+		return ks_err_set(err, r, "read %s", path);
+	size_t n = numbers(text, is, max);
+
+	if (n != numbers(want, is + max, max) || memcmp(is, is + max, n * sizeof(*is)) != 0)
+		return ks_err_kind(err, KS_ERR_DENIED, "with another %s than config.json demands",
+				   file);
+	return 0;
+}
+
 int ks_restored_check(pid_t pid, const struct ks_spec *s, const struct ks_plan *p,
 		      struct ks_err *err)
 {
@@ -107,5 +150,9 @@ int ks_restored_check(pid_t pid, const struct ks_spec *s, const struct ks_plan *
 	r = check_status(status, &p->process, err);
 	if (r == 0)
 		r = check_namespaces(pid, s, p, err);
+	if (r == 0)
+		r = check_map(&a, pid, "uid_map", p->uid_map, err);
+	if (r == 0)
+		r = check_map(&a, pid, "gid_map", p->gid_map, err);
 	return r < 0 ? ks_err_prefix(err, r, "criu has restored process %d", pid) : 0;
 }

@@ -410,12 +410,12 @@ wait "$pod" 2>/dev/null
 bundle "$B" "$COUNT"' | .linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}]
 	| .linux.gidMappings = .linux.uidMappings'
 chown -R 100000:100000 "$B/rootfs"
-rm -r "$IMG" # that of root is for root alone
+rm -r "$IMG"
 chmod 711 "$T"
 start
 wait_for 5 number
 save
-is "$rc:$err" "0:" "checkpoint in a user namespace"
+is "$rc:$err:$(stat -c %a "$IMG")" "0::700" "checkpoint in a user namespace, into a directory of root alone"
 said
 back
 is "$rc:$err" "0:" "restore in a user namespace"
@@ -423,6 +423,10 @@ said
 is "$("$K" exec "$ID" sh -c 'tr -s " " </proc/1/uid_map; head -c 3 /dev/zero | wc -c'):$("$K" state "$ID" | jq -r .status)" " 0 100000 65536
 3:running" "with its mapping and devices"
 "$K" delete --force "$ID"
+edit "$B" '.linux.gidMappings[0].size = 60000'
+back
+like "$rc:$err" "1:*with another gid_map than config.json demands*" "images of another mapping"
+is "$("$K" list -q | wc -l)" 0 "and nothing is left"
 
 # ---- in steps, and over the network ------------------------------------------------------------------
 
