@@ -112,25 +112,28 @@ void ks_created_done(struct ks_created *c);
 int ks_container_create(struct ks_arena *a, struct ks_create *c, const struct ks_spec *s,
 			struct ks_created *ret, struct ks_err *err);
 
-/**
- * ks_container_checkpoint() - write a container's processes to files, for ks_create.restore
- *
- * Unless they are left running they are ended by it: the container is stopped then, and still to
- * be deleted. What it was lent, such as its volumes, is not in the files.
- * Context: blocks for as long as criu works.
- * Return: 0; -ENOENT without criu; -EBADFD when it does not run; -EOPNOTSUPP; -EIO.
- */
-int ks_container_checkpoint(int root_fd, const char *id, const struct ks_checkpoint *k,
-			    const struct ks_storage *storage, struct ks_err *err);
-
-/** ks_container_release() - let an attached container exec; 0, or the error of its exec */
-int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct ks_err *err);
-
 /** struct ks_warnings - where what is not fatal is told; both borrowed, or both NULL */
 struct ks_warnings {
 	struct ks_arena *arena;
 	struct ks_strv *list;
 };
+
+/**
+ * ks_container_checkpoint() - write a container's processes to files, for ks_create.restore
+ *
+ * @warn: of the delete; NULL: there is none
+ *
+ * Unless they are left running they are ended by it, and the container is deleted, or with @warn
+ * NULL is stopped. What it was lent, such as its volumes, is not in the files.
+ * Context: blocks for as long as criu works.
+ * Return: 0; -ENOENT without criu; -EBADFD when it does not run; -EOPNOTSUPP; -EIO.
+ */
+int ks_container_checkpoint(int root_fd, const char *id, const struct ks_checkpoint *k,
+			    const struct ks_storage *storage, const struct ks_warnings *warn,
+			    struct ks_err *err);
+
+/** ks_container_release() - let an attached container exec; 0, or the error of its exec */
+int ks_container_release(struct ks_created *c, const struct ks_spec *s, struct ks_err *err);
 
 /**
  * ks_container_start() - the `start` verb: through the start socket

@@ -173,14 +173,11 @@ int ks_verb_checkpoint(struct ks_cli *cli, const void *opts, const struct ks_arg
 	if (r == 0)
 		r = ks_cli_open_root(cli, &root, err);
 	if (r == 0)
-		r = ks_container_checkpoint(root, args->v[0], &k, cli->storage, err);
-	if (r < 0 || k.leave_running || k.pre_dump)
-		return r;
-	r = ks_container_delete(root, args->v[0], true, cli->storage,
-				&(struct ks_warnings){ &cli->arena, &cli->warnings }, err);
+		r = ks_container_checkpoint(root, args->v[0], &k, cli->storage,
+					    &(struct ks_warnings){ &cli->arena, &cli->warnings },
+					    err);
 	ks_cli_warn(cli);
-	/* Who waited for its end has deleted it. */
-	return r == -ENOENT && err->kind == KS_ERR_NOT_FOUND ? 0 : r;
+	return r;
 }
 
 int ks_verb_restore(struct ks_cli *cli, const void *opts, const struct ks_args *args,

@@ -27,17 +27,29 @@ struct dump {
 	struct ks_spec spec;
 	struct ks_cgroup cg;
 	struct ks_criu_dirs dirs;
+	int root_fd; /* the container's root; owned */
 	struct ks_strv external;
 	Criu__Opts opts;
 };
 
 static int add_mount(struct dump *d, const char *target, struct ks_err *err)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], link[64], real[PATH_MAX];
+	ssize_t n = -1;
 
 	if (ks_path_clean(target, path, sizeof(path)) < 0)
 		return ks_err_set(err, -ENAMETOOLONG, "mounts: destination");
-	return ks_criu_add_mount(&d->o.arena, &d->external, path, path) < 0 ? ks_err_oom(err) : 0;
+	/* Where links of the image have led it: criu knows that place, config.json the name. */
+	ks_auto_fd int fd = ks_path_open(d->root_fd, path, O_PATH);
+
+	if (fd >= 0) {
+		ks_fmt(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, real, sizeof(real) - 1);
+	}
+	real[n > 0 ? n : 0] = '\0';
+	return ks_criu_add_mount(&d->o.arena, &d->external, n > 0 ? real : path, path) < 0 ?
+		       ks_err_oom(err) :
+		       0;
 }
 
 /* On v1 each hierarchy below is a mount of the host's. */
@@ -75,14 +87,14 @@ static int add_mounts(struct dump *d, struct ks_err *err)
 }
 
 /* A masked file is the host's null device; a masked directory is a tmpfs, which criu dumps. */
-static int add_masked(struct dump *d, int root_fd, struct ks_err *err)
+static int add_masked(struct dump *d, struct ks_err *err)
 {
 	const struct ks_strv *v = &d->spec.lnx.masked_paths;
 	struct stat st;
 	int r = 0;
 
 	for (size_t i = 0; i < v->n && r == 0; i++) {
-		ks_auto_fd int fd = ks_path_open(root_fd, v->v[i], O_PATH);
+		ks_auto_fd int fd = ks_path_open(d->root_fd, v->v[i], O_PATH);
 
 		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
 		    st.st_rdev == makedev(1, 3))
@@ -265,13 +277,12 @@ static int prepare(struct dump *d, const struct ks_checkpoint *k, const struct k
 	int r;
 
 	ks_fmt(path, sizeof(path), "/proc/%d/root", (int)d->o.c.pid.v);
-	ks_auto_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (root < 0)
+	d->root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (d->root_fd < 0)
 		return ks_err_set(err, -errno, "open the container's root");
 	r = add_mounts(d, err);
 	if (r == 0)
-		r = add_masked(d, root, err);
+		r = add_masked(d, err);
 	if (r == 0)
 		r = add_devices(d, err);
 	if (r == 0)
@@ -366,13 +377,20 @@ static int dump(struct dump *d, int root_fd, const char *id, const struct ks_che
 }
 
 int ks_container_checkpoint(int root_fd, const char *id, const struct ks_checkpoint *k,
-			    const struct ks_storage *storage, struct ks_err *err)
+			    const struct ks_storage *storage, const struct ks_warnings *warn,
+			    struct ks_err *err)
 {
-	struct dump d = { .o = { .dir_fd = -EBADF, .lock_fd = -EBADF }, .dirs = KS_CRIU_DIRS_INIT };
+	struct dump d = { .o = { .dir_fd = -EBADF, .lock_fd = -EBADF },
+			  .dirs = KS_CRIU_DIRS_INIT,
+			  .root_fd = -EBADF };
 	int r = ks_criu_check_root(err);
 
 	if (r == 0)
 		r = dump(&d, root_fd, id, k, storage, err);
+	/* Under the same lock: by its name alone it could be another one by then. */
+	if (r == 0 && warn && !d.opts.leave_running)
+		r = ks_opened_delete(&d.o, root_fd, id, storage, warn, err);
+	ks_fd_close(d.root_fd);
 	ks_criu_dirs_done(&d.dirs);
 	ks_opened_done(&d.o);
 	return r < 0 ? ks_err_prefix(err, r, "checkpoint") : 0;

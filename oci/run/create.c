@@ -186,6 +186,9 @@ static int make_record(struct making *m, struct ks_err *err)
 		return 0;
 	r = m->c->storage->plan(m->c->storage->data, m->arena, m->spec, m->c->id, &k->storage, err);
 	/* An emptyDir goes, and a disk is let go, only when every process is known to be gone. */
+	if (r == 0 && k->storage && m->c->no_cgroup && m->c->restore)
+		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+				   "restore of a container with volumes needs a cgroup");
 	if (r == 0 && k->storage && m->c->no_cgroup && !k->own_pidns)
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "a container with volumes needs a cgroup, or a pid namespace of "
@@ -390,19 +393,25 @@ static int on_restored(void *data, pid_t pid, int tty_fd, struct ks_err *err)
 	if (m->launched.pidfd < 0)
 		return ks_err_set(err, -errno, "the container's first process");
 	ks_scope_done(&m->scope);
-	int r = limit_scope(m, err);
-
 	ks_crash_point("restored");
-	return r < 0 ? r : settle(m, err);
+	return 0;
 }
 
-/* criu would not be kept from it by a failure: what is killed now does not run any more. */
+/*
+ * Only what was looked at goes on record: criu lets it run also when nobody answers any more, and
+ * then it is a container that was left half-made. Nor is criu kept from it by a failure: what is
+ * killed now does not run any more.
+ */
 static int on_resume(void *data, struct ks_err *err)
 {
 	struct making *m = data;
 	struct ks_err lost = KS_ERR_INIT;
 	int r = ks_restored_check(m->launched.pid, m->spec, &m->plan, err);
 
+	if (r == 0)
+		r = limit_scope(m, err);
+	if (r == 0)
+		r = settle(m, err);
 	if (r < 0 && m->out->container.cgroup_made)
 		(void)ks_cgroup_kill(&m->cgroup, &lost);
 	if (r < 0)
@@ -416,7 +425,7 @@ static int restore(struct making *m, struct ks_err *err)
 	int r = ks_restore_run(m->arena, m->c->restore, m->spec, &m->cgroup, m->c->root_fd,
 			       &m->plan, &steps, err);
 
-	if (r == 0 && m->launched.pidfd < 0)
+	if (r == 0 && !m->out->container.pid.set)
 		r = ks_err_kind(err, KS_ERR_INTERNAL, "criu restored no process");
 	return r;
 }

@@ -62,6 +62,21 @@ static int open_dir(const char *path, mode_t mode, const char *what, int *ret, s
 	return *ret < 0 ? ks_err_set(err, -errno, "open the %s directory %s", what, path) : 0;
 }
 
+/* criu writes these as root: where the directory came from elsewhere, they could be links. */
+static int check_work(const struct ks_criu_dirs *d, struct ks_err *err)
+{
+	static const char *const files[] = { "dump.log", "restore.log", "stats-dump",
+					     "stats-restore" };
+	struct stat st;
+
+	for (size_t i = 0; i < KS_ARRAY_LEN(files); i++)
+		if (fstatat(d->work_fd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    !S_ISREG(st.st_mode))
+			return ks_err_kind(err, KS_ERR_DENIED, "%s/%s is no regular file",
+					   d->work_path, files[i]);
+	return 0;
+}
+
 int ks_criu_dirs_open(const struct ks_checkpoint *k, mode_t mode, struct ks_criu_dirs *ret,
 		      struct ks_err *err)
 {
@@ -70,7 +85,7 @@ int ks_criu_dirs_open(const struct ks_checkpoint *k, mode_t mode, struct ks_criu
 	ret->work_path = k->work_path ? k->work_path : k->image_path;
 	if (r == 0)
 		r = open_dir(ret->work_path, 0700, "work", &ret->work_fd, err);
-	return r;
+	return r < 0 ? r : check_work(ret, err);
 }
 
 static int reopen(int fd, const char *path, struct ks_err *err)

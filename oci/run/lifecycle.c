@@ -183,9 +183,9 @@ static void warn_of(const struct ks_warnings *warn, const char *what, const stru
 		(void)ks_strv_append(warn->arena, warn->list, text);
 }
 
-static int delete_opened(struct ks_opened *o, int root_fd, const char *id,
-			 const struct ks_storage *storage, const struct ks_warnings *warn,
-			 struct ks_err *err)
+int ks_opened_delete(struct ks_opened *o, int root_fd, const char *id,
+		     const struct ks_storage *storage, const struct ks_warnings *warn,
+		     struct ks_err *err)
 {
 	struct ks_err why = KS_ERR_INIT;
 	struct ks_cgroup cg;
@@ -231,7 +231,7 @@ int ks_container_delete(int root_fd, const char *id, bool force, const struct ks
 				"cannot delete container \"%s\" that is not stopped: it is %s", id,
 				ks_status_name(o.status));
 	} else if (r == 0) {
-		r = delete_opened(&o, root_fd, id, storage, warn, err);
+		r = ks_opened_delete(&o, root_fd, id, storage, warn, err);
 		if (r < 0)
 			r = ks_err_prefix(err, r, "delete container \"%s\"", id);
 	}
@@ -250,7 +250,7 @@ static void give_up(struct ks_opened *o, int root_fd, const char *id,
 	struct ks_err why = KS_ERR_INIT;
 	ks_auto_fd int pidfd = -EBADF;
 
-	if (destroy && delete_opened(o, root_fd, id, storage, warn, &why) < 0)
+	if (destroy && ks_opened_delete(o, root_fd, id, storage, warn, &why) < 0)
 		warn_of(warn, "the failed start left something; kshim delete --force removes it",
 			&why);
 	else if (!destroy && o->c.listener_path && ks_opened_init(o, &pidfd, NULL) == 0)

@@ -27,5 +27,10 @@ void ks_opened_done(struct ks_opened *o);
 /* The pidfd of init, after which the pid cannot be anybody else's. */
 int ks_opened_init(const struct ks_opened *o, int *ret, struct ks_err *err);
 
+/* Ends it and undoes all of it; @o holds its lock. */
+int ks_opened_delete(struct ks_opened *o, int root_fd, const char *id,
+		     const struct ks_storage *storage, const struct ks_warnings *warn,
+		     struct ks_err *err);
+
 /* Its cgroup; in the arena of @o. */
 int ks_opened_cgroup(struct ks_opened *o, struct ks_cgroup *ret, struct ks_err *err);

@@ -21,6 +21,8 @@
 
 #include "checkpoint.h"
 
+#define STDIO_BYTES 16384
+
 /* A mount that is not in the images; its place is named by its number. */
 struct ext_mount {
 	const char *key; /* path in the container */
@@ -282,14 +284,26 @@ static int add_inherited(struct restore *t, const char *key, int fd, struct ks_e
 /* Those that have a name: any other criu opens by itself, or it is the container's terminal. */
 static int add_stdio(struct restore *t, struct ks_err *err)
 {
+	ks_auto_fd int file = openat(t->dirs.image_fd, "descriptors.json",
+				     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct ks_json *v = NULL;
+	char *text = NULL;
+	size_t len = 0;
+	struct stat st;
 	int fd = 0;
-	int r = ks_json_parse_file(t->arena, t->dirs.image_fd, "descriptors.json", &v, err);
+	int r = file < 0 || fstat(file, &st) < 0 ?
+			ks_err_set(err, -errno, "descriptors.json") :
+		!S_ISREG(st.st_mode) ?
+			ks_err_kind(err, KS_ERR_INVALID, "descriptors.json: no file") :
+			ks_fd_read_all(t->arena, file, STDIO_BYTES, &text, &len);
 
+	if (r == 0)
+		r = ks_json_parse(t->arena, text, len, "descriptors.json", &v, err);
 	if (r < 0)
 		return ks_err_prefix(err, r, "%s is no checkpoint of a container",
 				     t->k->image_path);
-	for (const struct ks_json *e = v->first; e && fd < 3 && r == 0; e = e->next, fd++)
+	for (const struct ks_json *e = v ? v->first : NULL; e && fd < 3 && r == 0;
+	     e = e->next, fd++)
 		if (e->type == KS_JSON_STRING &&
 		    (ks_str_prefix(e->text, "pipe:[") || ks_str_prefix(e->text, "file[")))
 			r = add_inherited(t, e->text, fd, err);

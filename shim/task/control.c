@@ -65,12 +65,20 @@ void ks_task_kill_rest(struct ks_task *t)
 	kill_all(&t->init, SIGKILL, NULL, done_rest);
 }
 
+/* It has no process yet, or they are being made: a container of its id is somebody else's. */
+static int fail_unrestored(const struct ks_task *t, struct ks_err *err)
+{
+	return t->restore ? ks_err_kind(err, KS_ERR_STATE, "the container is not restored yet") : 0;
+}
+
 static int kill_one(struct ks_proc *p, int sig, struct ks_err *err)
 {
 	struct ks_task *t = p->task;
 
 	if (p->state == KS_PROC_ADDED)
 		return ks_err_kind(err, KS_ERR_STATE, "process not created");
+	if (fail_unrestored(t, err) < 0)
+		return -EBADFD;
 	if (p->ended || p->state == KS_PROC_STOPPED || p->state == KS_PROC_DELETED)
 		return ks_err_kind(err, KS_ERR_NOT_FOUND, "process already finished: not found");
 	/* Of the first process: with all that a paused container needs to die. */
@@ -95,11 +103,13 @@ void ks_proc_kill(struct ks_proc *p, int sig, bool all, struct ks_ttrpc_call *ca
 	} else if (sig < 0 || sig > SIGRTMAX) {
 		ks_err_kind(&err, KS_ERR_INVALID, "there is no signal %d", sig);
 		ks_ttrpc_fail(call, &err);
+	} else if (all && fail_unrestored(p->task, &err) < 0) {
+		ks_ttrpc_fail(call, &err);
 	} else if (all && p == &p->task->init) {
 		kill_all(p, sig, call, done_plain);
 	} else if (kill_one(p, sig, &err) < 0) {
 		/* It ended, and the loop has not come to it. */
-		if (err.kind == KS_ERR_STATE && p->state != KS_PROC_ADDED)
+		if (err.kind == KS_ERR_STATE && p->state != KS_PROC_ADDED && !p->task->restore)
 			ks_err_kind(&err, KS_ERR_NOT_FOUND, "process already finished: not found");
 		ks_ttrpc_fail(call, &err);
 	} else {
@@ -161,7 +171,7 @@ static int run_checkpoint(struct ks_op *op, struct ks_worker_result *res, int *r
 		k.work_path = ks_arena_printf(&a, "%s/criu", t->bundle);
 	if (!k.work_path)
 		return ks_err_oom(err);
-	int r = ks_container_checkpoint(t->root_fd, t->id, &k, ks_op_storage(op), err);
+	int r = ks_container_checkpoint(t->root_fd, t->id, &k, ks_op_storage(op), NULL, err);
 
 	return r < 0 ? ks_err_prefix(err, r, "OCI runtime checkpoint failed") : 0;
 }
@@ -208,6 +218,8 @@ void ks_task_update(struct ks_task *t, const uint8_t *json, size_t len, struct k
 
 	if (t->init.ended || t->init.state == KS_PROC_STOPPED) {
 		ks_err_kind(&err, KS_ERR_STATE, "container not running");
+	} else if (fail_unrestored(t, &err) < 0) {
+		;
 	} else if (!(op = ks_op_new(&t->init, call)) || !(op->text = malloc(len + 1))) {
 		free(op);
 		op = NULL;

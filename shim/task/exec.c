@@ -77,6 +77,9 @@ void ks_exec_start(struct ks_proc *p, struct ks_ttrpc_call *call)
 	else if (t->init.ended ||
 		 (t->init.state != KS_PROC_CREATED && t->init.state != KS_PROC_RUNNING))
 		ks_err_kind(&err, KS_ERR_STATE, "cannot exec in a stopped container");
+	else if (t->restore)
+		ks_err_kind(&err, KS_ERR_STATE,
+			    "cannot exec in a container that is not restored yet");
 	else if (t->paused)
 		ks_err_kind(&err, KS_ERR_STATE, "cannot exec in a paused container");
 	else if (ks_stdio_open(&p->io, &p->names, t->options.io_uid, t->options.io_gid, &err) ==

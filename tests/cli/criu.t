@@ -122,6 +122,19 @@ restore|--network-lock iptables|64|1
 C
 PATH=$T/fake:$PATH try "$K" restore --image-path "$T/empty" -b "$B" "$TAG-2"
 is "$("$K" list -q)" "$ID" "a restore that fails in criu leaves no container"
+mkdir "$T/hostile"
+for f in restore.log stats-restore; do
+	echo '[]' >"$T/hostile/descriptors.json"
+	ln -s "$T/precious" "$T/hostile/$f"
+	echo precious >"$T/precious"
+	PATH=$T/fake:$PATH try "$K" restore --image-path "$T/hostile" -b "$B" "$TAG-2"
+	like "$rc:$err:$(cat "$T/precious")" "1:*$f is no regular file*:precious" "images with a link as their $f"
+	rm "$T/hostile/$f"
+done
+rm "$T/hostile/descriptors.json"
+mkfifo "$T/hostile/descriptors.json"
+PATH=$T/fake:$PATH try timeout 10 "$K" restore --image-path "$T/hostile" -b "$B" "$TAG-2"
+like "$rc:$err" "1:*descriptors.json*no file*" "images with a FIFO among them"
 printf '#!/bin/sh\nexit 3\n' >"$T/fake/criu"
 PATH=$T/fake:$PATH try "$K" checkpoint --image-path "$IMG" "$ID"
 like "$rc:$err" "1:*criu ended without an answer*" "a criu that says nothing"
@@ -156,7 +169,8 @@ mkdir "$T/ro" "$T/rw"
 echo lent >"$T/ro/f"
 bundle "$B" "$COUNT"' | .root.readonly = true | .mounts += [{destination: "/mnt/ro", source: "'"$T/ro"'", options: ["rbind", "ro"]},
 	{destination: "/mnt/rw", source: "'"$T/rw"'", options: ["bind", "nosuid", "nodev"]}]'
-mkdir -p "$B/rootfs/mnt/ro" "$B/rootfs/mnt/rw"
+mkdir -p "$B/rootfs/mnt/ro" "$B/rootfs/mnt/real"
+ln -s real "$B/rootfs/mnt/rw" # a link of the image
 view() { "$K" exec "$ID" sh -c "awk '{ print \$5, \$6 }' /proc/1/mountinfo | sort"; }
 start
 wait_for 5 number
@@ -168,6 +182,7 @@ n=$(number)
 save
 is "$rc:$err" "0:" "checkpoint"
 said
+is "$(find "$IMG" -type f -perm /077 | wc -l)" 0 "its files are for root alone"
 ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$was/status"
 ok $? "its processes are gone"
 is "$("$K" list -q | grep -c "$ID")" 0 "the container is deleted, as with the peers"
@@ -221,7 +236,7 @@ is "$(sed 's/.*://' "/proc/$("$K" state "$ID" | jq .pid)/cgroup" | grep -vc "ksh
 wait_for 5 number
 ok $? "and runs"
 "$K" delete --force "$ID"
-rm -rf --one-file-system "$T/b2/rootfs/"{mnt,tmp,dev,proc,sys}
+rm -rf --one-file-system "$T/b2/rootfs/"{mnt/ro,tmp,dev,proc,sys}
 try "$K" restore -d --image-path "$IMG" -b "$T/b2" "$ID"
 is "$rc:$err" "0:" "restore in a root without places for its mounts"
 "$K" delete --force "$ID"
@@ -425,7 +440,7 @@ is "$("$K" exec "$ID" sh -c 'tr -s " " </proc/1/uid_map; head -c 3 /dev/zero | w
 "$K" delete --force "$ID"
 edit "$B" '.linux.gidMappings[0].size = 60000'
 back
-like "$rc:$err" "1:*with another gid_map than config.json demands*" "images of another mapping"
+like "$rc:$err" "1:*criu *" "images of another mapping"
 is "$("$K" list -q | wc -l)" 0 "and nothing is left"
 
 # ---- in steps, and over the network ------------------------------------------------------------------
@@ -498,6 +513,22 @@ case $(criu --version | sed -n 's/^Version: //p') in
 	"$K" delete --force "$ID"
 	;;
 esac
+
+# Killed before it was compared, what criu makes is no container that anybody could use.
+if [ -x "$BUILD/crash/kshim" ]; then
+	bundle "$B" "$COUNT"
+	start
+	save
+	edit "$B" '.process.capabilities |= map_values(["CAP_KILL"])'
+	{ KSHIM_CRASH_AT=restored:1 KSHIM_CRASH_DIR=$T timeout 60 "$BUILD/crash/kshim" restore -d --image-path "$IMG" -b "$B" "$ID" </dev/null; } >/dev/null 2>&1
+	rm -f "$T/mark"
+	sleep 0.5
+	try "$K" exec "$ID" true
+	is "$("$K" list | awk -v id="$ID" '$1 == id { print $3 }'):$rc" "creating:255" "killed before it was compared: half-made"
+	"$K" delete --force "$ID"
+else
+	skip "killed before it was compared" "needs $BUILD/crash/kshim (make check builds it)"
+fi
 
 # ---- hooks, and what fails late ------------------------------------------------------------------------
 

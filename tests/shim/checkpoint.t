@@ -70,7 +70,7 @@ ok $? "it is created"
 call Pids "1=$C"
 is "$rc:$out" "0:" "without processes"
 call Kill "1=$C" 3=9
-like "$rc:$out" "1:5 *" "and nothing to kill"
+like "$rc:$out" "1:9 *not restored yet*" "and nothing to kill"
 for m in Stats Pause Resume Update Checkpoint; do
 	call "$m" "1=$C" "2=$IMG.x" 2:1=x
 	is "$rc" 1 "nor anything for $m"
@@ -114,6 +114,12 @@ is "$rc" 0 "and can be deleted"
 # An id that is somebody else's: a Delete must not take that one.
 "$K" --root "$T/run/default" run -d --rootfs "$R" "$C" -- sleep 1000 >/dev/null 2>&1 </dev/null
 create "$C" "8=$IMG"
+call Kill "1=$C" 3=9
+call Kill "1=$C" 3=9 4=1
+call Exec "1=$C" 2=e1 "7:2=$(jq -c '.process.args = ["touch", "/pwned"] | .process' "$T/bundles/$C/config.json")"
+call Start "1=$C" 2=e1
+call Update "1=$C" '2:1=@x' '2:2={"pids":{"limit":7}}'
+is "$(ls "$R/pwned" 2>/dev/null):$("$K" --root "$T/run/default" state "$C" | jq -r .status)" ":running" "whom nothing touches before the start"
 call Start "1=$C"
 like "$rc:$out" "1:6 *already exists*" "an id that another one has"
 call Delete "1=$C"
