@@ -26,7 +26,8 @@ struct ks_criu_call {
 	struct Criu__Opts *opts; /* log_file, work_dir_fd among them */
 	const int *keep;	 /* descriptors that criu inherits, ended by a negative one */
 	const struct ks_cgroup_join *join; /* criu and what it makes are in this cgroup; or NULL */
-	const char *work_path;		   /* of its log, for messages */
+	mode_t umask;	       /* of what criu writes: the memory of processes is among it */
+	const char *work_path; /* of its log, for messages */
 	/* In criu's process, before criu; or NULL. */
 	int (*stage)(void *data, struct ks_err *err);
 	/*

@@ -94,7 +94,7 @@ static void run_child(const struct ks_criu_call *c, int parent)
 	int sock = -1;
 
 	setsid();
-	umask(0077); /* what it writes is the memory of processes */
+	umask(c->umask);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (prepare_child(c, parent, &sock, &err) == 0)

@@ -343,6 +343,19 @@ static int open_living(struct dump *d, int root_fd, const char *id, struct ks_er
 	return r < 0 ? r : ks_opened_cgroup(&d->o, &d->cg, err);
 }
 
+/*
+ * For a restore in a user namespace: at first criu has nothing there but its group, see
+ * map_images() of restore.c. Returns the umask for the images.
+ */
+static mode_t admit_group(int dir_fd)
+{
+	struct stat st;
+
+	if (fstat(dir_fd, &st) == 0 && st.st_gid == 0)
+		(void)fchmod(dir_fd, (st.st_mode & 07777) | 0050);
+	return 0027;
+}
+
 static int dump(struct dump *d, int root_fd, const char *id, const struct ks_checkpoint *k,
 		const struct ks_storage *storage, struct ks_err *err)
 {
@@ -361,6 +374,9 @@ static int dump(struct dump *d, int root_fd, const char *id, const struct ks_che
 		r = prepare(d, k, storage, err);
 	if (r < 0)
 		return r;
+	call.umask = 0077;
+	if (ks_spec_namespace(&d->spec, KS_NS_USER))
+		call.umask = admit_group(d->dirs.image_fd);
 	keep[0] = d->dirs.image_fd;
 	keep[1] = d->dirs.work_fd;
 	d->opts.has_pid = true;

@@ -86,10 +86,17 @@ static int add_cgroups(struct restore *t, const char *target, struct ks_err *err
 
 /*
  * criu opens the images also where it is root of the container's user namespace alone: to that
- * they are its own, and to nobody else. Not every file system can do it.
+ * they are its own. Before its ids are mapped it is nobody there, but still of the group of the
+ * host's root, which stays theirs. Not every file system can do it.
  */
-static void map_images(struct restore *t, int ns)
+static void map_images(struct restore *t)
 {
+	struct ks_spec_idmap root_group = { .container_id = 0, .host_id = 0, .size = 1 };
+	const struct ks_list gids = { &root_group, 1 };
+	ks_auto_fd int ns = -EBADF;
+
+	if (ks_plan_idmap(t->arena, &t->spec->lnx.uid_mappings, &gids, &ns, NULL) < 0)
+		return;
 	if (ks_mount_clone(t->dirs.image_fd, "", false, &t->images_fd, NULL) == 0 &&
 	    ks_mount_idmap(t->images_fd, ns, false, NULL) < 0)
 		t->images_fd = ks_fd_close(t->images_fd);
@@ -107,7 +114,7 @@ static int map_ids(struct restore *t, struct ks_err *err)
 
 	if (r < 0)
 		return r;
-	map_images(t, ns);
+	map_images(t);
 	for (size_t i = 0; i < t->p->n_mounts; i++) {
 		if (t->p->mounts[i].kind != KS_PLAN_VOLUME)
 			continue;
@@ -479,6 +486,7 @@ int ks_restore_run(struct ks_arena *a, const struct ks_checkpoint *k, const stru
 	struct ks_criu_call call = { .type = KS_CRIU_RESTORE,
 				     .opts = &t.opts,
 				     .keep = t.keep,
+				     .umask = 0077,
 				     .join = &p->cgroup,
 				     .stage = stage,
 				     .notify = on_notify,
