@@ -207,22 +207,13 @@ static int write_map(pid_t pid, const char *file, const char *text, struct ks_er
 	return r < 0 ? ks_err_set(err, r, "write %s of the user namespace", file) : 0;
 }
 
-/* Volumes show their ids through the container's user namespace. */
-static int map_volumes(struct ks_plan *p, pid_t pid, struct ks_err *err)
+int ks_launch_map_volumes(const struct ks_plan *p, int ns, struct ks_err *err)
 {
-	char path[64];
-	ks_auto_fd int ns = -EBADF;
-
 	for (size_t i = 0; i < p->n_mounts; i++) {
+		struct statfs sfs;
+
 		if (p->mounts[i].kind != KS_PLAN_VOLUME)
 			continue;
-		if (ns < 0) {
-			ks_fmt(path, sizeof(path), "/proc/%d/ns/user", pid);
-			ns = open(path, O_RDONLY | O_CLOEXEC);
-			if (ns < 0)
-				return ks_err_set(err, -errno, "open %s", path);
-		}
-		struct statfs sfs;
 		int r = ks_mount_idmap(p->mounts[i].fd, ns, true, err);
 
 		/* Before Linux 6.3 tmpfs has none; a tmpfs is this pod's alone, so it need not. */
@@ -234,6 +225,27 @@ static int map_volumes(struct ks_plan *p, pid_t pid, struct ks_err *err)
 					     p->mounts[i].source);
 	}
 	return 0;
+}
+
+static bool has_volume(const struct ks_plan *p)
+{
+	for (size_t i = 0; i < p->n_mounts; i++)
+		if (p->mounts[i].kind == KS_PLAN_VOLUME)
+			return true;
+	return false;
+}
+
+static int map_volumes(const struct ks_plan *p, pid_t pid, struct ks_err *err)
+{
+	char path[64];
+
+	if (!has_volume(p))
+		return 0;
+	ks_fmt(path, sizeof(path), "/proc/%d/ns/user", pid);
+	ks_auto_fd int ns = open(path, O_RDONLY | O_CLOEXEC);
+
+	return ns < 0 ? ks_err_set(err, -errno, "open %s", path) :
+			ks_launch_map_volumes(p, ns, err);
 }
 
 static int map_ids(struct ks_plan *p, pid_t pid, struct ks_err *err)

@@ -27,6 +27,9 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err);
 /* Moves the devices of linux.netDevices into the network namespace of @pid. */
 int ks_launch_net_devices(const struct ks_plan *p, pid_t pid, struct ks_err *err);
 
+/* Lets the volumes show their ids through the container's user namespace. */
+int ks_launch_map_volumes(const struct ks_plan *p, int ns, struct ks_err *err);
+
 /* Writes process.oomScoreAdj for the child, when it is given. */
 int ks_launch_oom_score(const struct ks_launched *l, const struct ks_spec_process *p,
 			struct ks_err *err);

@@ -20,6 +20,7 @@
 #include <kshim/path.h>
 
 #include "checkpoint.h"
+#include "launch.h"
 
 #define STDIO_BYTES 16384
 
@@ -89,17 +90,25 @@ static int add_cgroups(struct restore *t, const char *target, struct ks_err *err
  * they are its own. Before its ids are mapped it is nobody there, but still of the group of the
  * host's root, which stays theirs. Not every file system can do it.
  */
-static void map_images(struct restore *t)
+static int map_images(struct restore *t, struct ks_err *err)
 {
 	struct ks_spec_idmap root_group = { .container_id = 0, .host_id = 0, .size = 1 };
 	const struct ks_list gids = { &root_group, 1 };
 	ks_auto_fd int ns = -EBADF;
+	struct stat st;
+	int r = ks_plan_idmap(t->arena, &t->spec->lnx.uid_mappings, &gids, &ns, err);
 
-	if (ks_plan_idmap(t->arena, &t->spec->lnx.uid_mappings, &gids, &ns, NULL) < 0)
-		return;
-	if (ks_mount_clone(t->dirs.image_fd, "", false, &t->images_fd, NULL) == 0 &&
-	    ks_mount_idmap(t->images_fd, ns, false, NULL) < 0)
-		t->images_fd = ks_fd_close(t->images_fd);
+	if (r == 0)
+		r = ks_mount_clone(t->dirs.image_fd, "", false, &t->images_fd, err);
+	if (r < 0 || ks_mount_idmap(t->images_fd, ns, false, NULL) == 0)
+		return r;
+	t->images_fd = ks_fd_close(t->images_fd);
+	if (fstat(t->dirs.image_fd, &st) == 0 && st.st_mode & S_IXOTH)
+		return 0;
+	return ks_err_kind(err, KS_ERR_UNSUPPORTED,
+			   "restore in a user namespace: the file system of %s does not know "
+			   "idmapped mounts",
+			   t->k->image_path);
 }
 
 /* A volume's ids are those of the namespace that criu will make, which has these mappings. */
@@ -114,16 +123,10 @@ static int map_ids(struct restore *t, struct ks_err *err)
 
 	if (r < 0)
 		return r;
-	map_images(t);
-	for (size_t i = 0; i < t->p->n_mounts; i++) {
-		if (t->p->mounts[i].kind != KS_PLAN_VOLUME)
-			continue;
-		r = ks_mount_idmap(t->p->mounts[i].fd, ns, true, err);
-		if (r < 0)
-			return ks_err_prefix(err, r, "volume %s in a user namespace",
-					     t->p->mounts[i].source);
-	}
-	return 0;
+	r = map_images(t, err);
+	if (r < 0)
+		return r;
+	return ks_launch_map_volumes(t->p, ns, err);
 }
 
 static int add_mounts(struct restore *t, struct ks_err *err)

@@ -147,6 +147,10 @@ if ! criu_use; then
 	exit
 fi
 
+# Images of a user namespace want idmapped mounts, which a tmpfs has since Linux 6.3.
+U=$(mktemp -d /var/tmp/kshim-test.XXXXXX)
+at_exit='rm -rf --one-file-system "$U"'
+
 # ---- there and back ---------------------------------------------------------------------------
 
 # Before 3.18 criu loses no_new_privs: see below.
@@ -360,10 +364,11 @@ if [ -e /dev/loop-control ]; then
 	chmod 711 "$T"
 	"$K" run -d -b "$T/u" "$TAG-u" >/dev/null 2>&1 </dev/null
 	wait_for 5 "$K" exec "$TAG-u" cat /tmp/n
-	try "$K" checkpoint --image-path "$T/uimg" "$TAG-u"
+	own=$("$K" exec "$TAG-u" stat -c %u:%g /e)
+	try "$K" checkpoint --image-path "$U/2" "$TAG-u"
 	is "$rc:$err" "0:" "checkpoint with a volume in a user namespace"
-	try "$K" restore -d --image-path "$T/uimg" -b "$T/u" "$TAG-u"
-	is "$rc:$err:$("$K" exec "$TAG-u" stat -c %u:%g /e)" "0::0:0" "restore of it: the volume has the container's ids"
+	try "$K" restore -d --image-path "$U/2" -b "$T/u" "$TAG-u"
+	is "$rc:$err:$("$K" exec "$TAG-u" stat -c %u:%g /e)" "0::$own" "restore of it: the volume has the container's ids"
 	"$K" delete --force "$TAG-u"
 	"$K" pod forget ns/p-1
 
@@ -425,7 +430,7 @@ wait "$pod" 2>/dev/null
 bundle "$B" "$COUNT"' | .linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}]
 	| .linux.gidMappings = .linux.uidMappings'
 chown -R 100000:100000 "$B/rootfs"
-rm -r "$IMG"
+IMG=$U/1
 chmod 711 "$T"
 start
 wait_for 5 number
@@ -446,6 +451,16 @@ edit "$B" '.linux.gidMappings[0].size = 60000'
 back
 like "$rc:$err" "1:*with another gid_map than config.json demands*" "images of another mapping"
 is "$("$K" list -q | wc -l)" 0 "and nothing is left"
+
+mkdir "$T/small"
+mount -t ramfs ramfs "$T/small"
+cp "$IMG"/* "$T/small/"
+chmod 700 "$T/small"
+IMG=$T/small
+back
+like "$rc:$err" "1:*the file system of $T/small does not know idmapped mounts*" "where that cannot be it is said"
+umount "$T/small"
+IMG=$T/img
 
 # ---- in steps, and over the network ------------------------------------------------------------------
 
@@ -492,6 +507,7 @@ confined() { # NAME GLOB FILTER: a restore with a config.json that gives less th
 	like "$rc:$err" "1:*criu has restored process *$2*" "$1"
 	is "$("$K" list -q | wc -l)" 0 "$1: and nothing is left"
 }
+IMG=$U/3
 bundle "$B" "$COUNT"
 start
 save
