@@ -32,7 +32,7 @@ struct ks_storage {
 	/* The container's first process is known: liveness is checked by it. */
 	int (*running)(void *data, const char *ref, const struct ks_container *c,
 		       struct ks_err *err);
-	/* The paths in the container at which its volumes are, as plan() has read them. */
+	/* The paths in the container at which its volumes are, by its spec; without any effect. */
 	int (*targets)(void *data, struct ks_arena *a, const struct ks_spec *s, const char *id,
 		       struct ks_strv *ret, struct ks_err *err);
 	/* The container is gone; the last one of a pod tears it down. Idempotent. */

@@ -138,7 +138,8 @@ static void done_pause(struct ks_op *op, const struct ks_worker_result *res, int
 	done_plain(op, res, fd);
 }
 
-void ks_task_pause(struct ks_task *t, bool pause, struct ks_ttrpc_call *call)
+/* An operation on a container that runs; NULL when the call has failed already. */
+static struct ks_op *op_on_running(struct ks_task *t, struct ks_ttrpc_call *call)
 {
 	struct ks_err err = KS_ERR_INIT;
 	struct ks_op *op = NULL;
@@ -147,10 +148,17 @@ void ks_task_pause(struct ks_task *t, bool pause, struct ks_ttrpc_call *call)
 		ks_err_kind(&err, KS_ERR_STATE, "container not running");
 	else if (!(op = ks_op_new(&t->init, call)))
 		ks_err_oom(&err);
-	if (!op) {
+	if (!op)
 		ks_ttrpc_fail(call, &err);
+	return op;
+}
+
+void ks_task_pause(struct ks_task *t, bool pause, struct ks_ttrpc_call *call)
+{
+	struct ks_op *op = op_on_running(t, call);
+
+	if (!op)
 		return;
-	}
 	op->pause = pause;
 	op->run = run_pause;
 	op->done = done_pause;
@@ -178,17 +186,10 @@ static int run_checkpoint(struct ks_op *op, struct ks_worker_result *res, int *r
 
 void ks_task_checkpoint(struct ks_task *t, struct ks_checkpoint_args *c, struct ks_ttrpc_call *call)
 {
-	struct ks_err err = KS_ERR_INIT;
-	struct ks_op *op = NULL;
+	struct ks_op *op = op_on_running(t, call);
 
-	if (t->init.state != KS_PROC_RUNNING || t->init.ended)
-		ks_err_kind(&err, KS_ERR_STATE, "container not running");
-	else if (!(op = ks_op_new(&t->init, call)))
-		ks_err_oom(&err);
 	if (!op) {
-		ks_ttrpc_fail(call, &err);
-		ks_arena_done(&c->arena);
-		free(c);
+		ks_checkpoint_args_free(c);
 		return;
 	}
 	op->checkpoint = c;

@@ -294,8 +294,7 @@ void ks_task_create(struct ks_shim *s, struct ks_create_args *c, struct ks_ttrpc
 			ks_task_free(t);
 		}
 		ks_ttrpc_fail(call, &err);
-		ks_arena_done(&c->arena);
-		free(c);
+		ks_create_args_free(c);
 		return;
 	}
 	op->create = c;

@@ -19,9 +19,7 @@ struct ks_op *ks_op_new(struct ks_proc *p, struct ks_ttrpc_call *call)
 static void op_free(struct ks_op *op)
 {
 	ks_create_args_free(op->create);
-	if (op->checkpoint)
-		ks_arena_done(&op->checkpoint->arena);
-	free(op->checkpoint);
+	ks_checkpoint_args_free(op->checkpoint);
 	free(op->text);
 	free(op);
 }

@@ -129,9 +129,7 @@ static void on_create(struct ks_shim *s, struct ks_ttrpc_call *call, const void 
 		ks_task_create(s, c, call);
 		return;
 	}
-	if (c)
-		ks_arena_done(&c->arena);
-	free(c);
+	ks_create_args_free(c);
 	ks_ttrpc_fail(call, &err);
 }
 
@@ -512,9 +510,7 @@ static void on_checkpoint(struct ks_shim *s, struct ks_ttrpc_call *call, const v
 		ks_task_checkpoint(t, c, call);
 		return;
 	}
-	if (c)
-		ks_arena_done(&c->arena);
-	free(c);
+	ks_checkpoint_args_free(c);
 	ks_ttrpc_fail(call, &err);
 }
 

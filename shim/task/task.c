@@ -229,6 +229,13 @@ void ks_create_args_free(struct ks_create_args *c)
 	free(c);
 }
 
+void ks_checkpoint_args_free(struct ks_checkpoint_args *c)
+{
+	if (c)
+		ks_arena_done(&c->arena);
+	free(c);
+}
+
 void ks_task_free(struct ks_task *t)
 {
 	struct ks_shim *s = t->shim;

@@ -148,7 +148,9 @@ void ks_task_trim(struct ks_task *t);
 struct ks_task *ks_task_new(struct ks_shim *s, const char *id, const char *bundle,
 			    struct ks_err *err);
 void ks_task_free(struct ks_task *t);
+/* What a request asked for; NULL is none. */
 void ks_create_args_free(struct ks_create_args *c);
+void ks_checkpoint_args_free(struct ks_checkpoint_args *c);
 /* Copies what later operations need; 0 or -ENOMEM. */
 int ks_task_set_options(struct ks_task *t, const struct ks_shim_options *o);
 bool ks_shim_has_tasks(const struct ks_shim *s);
