@@ -155,10 +155,10 @@ at_exit='rm -rf --one-file-system "$U"'
 
 # Before 3.18 criu loses no_new_privs: see below.
 # shellcheck disable=SC2016 # for the container
-COUNT='.process.noNewPrivileges = false | .process.args = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/tmp/n; sleep 0.05; done"]
+COUNT='.process.noNewPrivileges = false | .process.args = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >>/tmp/n; sleep 0.05; done"]
 	| .mounts += [{destination: "/tmp", type: "tmpfs", source: "tmpfs"}]'
 start() { "$K" run -d -b "$B" "$ID" >/dev/null 2>&1 </dev/null; }
-number() { "$K" exec "$ID" cat /tmp/n; }
+number() { "$K" exec "$ID" tail -n 1 /tmp/n; }
 save() { try timeout 60 "$K" checkpoint --image-path "$IMG" "$@" "$ID"; }
 back() { try "$K" restore -d --image-path "$IMG" -b "$B" "$@" "$ID"; }
 # What criu says of a failure; and what was not checkpointed ends, so that nobody waits for it.

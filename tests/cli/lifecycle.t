@@ -110,11 +110,14 @@ is "$rc" 0 "delete --force of a running one"
 bundle "$B" '.process.args = ["sh", "-c", "trap \"echo usr1; exit 3\" USR1; echo ready; while :; do sleep 0.05; done"]'
 "$K" run -b "$B" "$TAG-1" >"$T/log" 2>&1 </dev/null &
 runner=$!
-wait_for 5 grep -q ready "$T/log"
+wait_for 20 grep -q ready "$T/log"
 kill -USR1 $runner
 wait $runner
 is "$?:$(tail -1 "$T/log")" "3:usr1" "a signal of the caller is forwarded"
-try "$K" run --keep -b "$B" "$TAG-1" & sleep 0.3; "$K" kill "$TAG-1" USR1; wait
+"$K" run --keep -b "$B" "$TAG-1" >"$T/log.keep" 2>&1 </dev/null &
+wait_for 20 grep -q ready "$T/log.keep"
+"$K" kill "$TAG-1" USR1
+wait
 is "$(status "$TAG-1")" stopped "run --keep leaves the container"
 "$K" delete "$TAG-1"
 

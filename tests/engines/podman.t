@@ -221,16 +221,16 @@ why 0
 # ---- checkpoint and restore ---------------------------------------------------------------
 if criu_use; then
 	# shellcheck disable=SC2016 # for the container
-	$P run -d --name "$TAG-c" $O $I sh -c 'i=0; while :; do i=$((i+1)); echo $i >/n; sleep 0.05; done' >/dev/null 2>&1
+	$P run -d --name "$TAG-c" $O $I sh -c 'i=0; while :; do i=$((i+1)); echo $i >>/n; sleep 0.05; done' >/dev/null 2>&1
 	wait_for 5 $P exec "$TAG-c" test -s /n
-	n=$($P exec "$TAG-c" cat /n)
+	n=$($P exec "$TAG-c" tail -n 1 /n)
 	try $P container checkpoint "$TAG-c"
 	is "$rc:$(state "$TAG-c")" 0:exited "container checkpoint"
 	why 0
 	try $P container restore "$TAG-c"
 	is "$rc:$(state "$TAG-c")" 0:running "container restore"
 	why 0
-	m=$($P exec "$TAG-c" cat /n)
+	m=$($P exec "$TAG-c" tail -n 1 /n)
 	[ "${m:-0}" -ge "${n:-9999}" ] && [ "${m:-0}" -lt $((n + 200)) ]
 	ok $? "which goes on where it was ($n, $m)"
 	try $P container checkpoint --leave-running --export "$T/c.tar" "$TAG-c"

@@ -18,10 +18,10 @@ IMG=$T/img
 EXIT=$'\x08\x01' # CheckpointOptions.exit
 TYPE=containerd.runc.v1.CheckpointOptions
 # shellcheck disable=SC2016 # for the container
-LOOP='i=0; echo up; while :; do i=$((i+1)); echo $i >/dev/shm/n; sleep 0.05; done'
+LOOP='i=0; echo up; while :; do i=$((i+1)); echo $i >>/dev/shm/n; sleep 0.05; done'
 PLAIN='.process.noNewPrivileges = false' # before 3.18 criu loses it
 said() { [ "$rc" = 0 ] || grep -h 'Error (' "$T"/bundles/*/criu/*.log | sed 's/^/#   /'; }
-number() { "$K" --root "$T/run/default" exec "$1" cat /dev/shm/n; }
+number() { "$K" --root "$T/run/default" exec "$1" tail -n 1 /dev/shm/n; }
 
 new "$C" "$PLAIN" sh -c "$LOOP"
 start "$C"
@@ -89,7 +89,10 @@ ok $? "it runs"
 m=$(number "$C")
 [ "${m:-0}" -ge "${n:-9999}" ] && [ "$m" -lt $((n + 200)) ]
 ok $? "and goes on where it was ($n, $m)"
-is "$(readlink "/proc/$init/fd/1")" "$T/out.fifo" "its output is the FIFO of the new client"
+# While the shell redirects an echo it is another file.
+fd1() { [ "$(readlink "/proc/$init/fd/1")" = "$T/out.fifo" ]; }
+wait_for 5 fd1
+ok $? "its output is the FIFO of the new client"
 is "$(sed -n 's/^PPid:\t//p' "/proc/$init/status")" "$(shims)" "it is the shim's child"
 call Start "1=$C"
 like "$rc:$out" "1:9 *" "it is not started twice"
