@@ -24,6 +24,17 @@ int ks_boot_id(char ret[static KS_BOOT_ID_SIZE], struct ks_err *err);
  */
 int ks_process_start_time(pid_t pid, uint64_t *ret);
 
+struct prctl_mm_map;
+/**
+ * ks_process_layout() - where the parts of this process' memory are, as the kernel notes it
+ * @ret: for prctl(2) PR_SET_MM_MAP; no auxiliary vector and no file in it, so nothing is changed by
+ * it
+ *
+ * Return: 0, or -errno.
+ * Source: proc(5), /proc/pid/stat fields 26 to 28 and 45 to 51.
+ */
+int ks_process_layout(struct prctl_mm_map *ret);
+
 /** ks_process_alive() - whether @pid lives and began at @start_time */
 bool ks_process_alive(pid_t pid, uint64_t start_time);
 

@@ -264,11 +264,16 @@ int ks_process_wait(pid_t pid, int pidfd, int tty_fd, struct ks_err *err);
 /**
  * ks_seal() - run this program from a copy that a container cannot overwrite
  *
- * Does nothing when it does already; else executes it anew, and does not return.
+ * Does nothing when it does already. Where the kernel does not let the copy take its place,
+ * executes it anew with @argv, and does not return.
  * Return: 0 or -errno.
  * Source: CVE-2019-5736; docs/adr/0006-self-protection.md.
  */
 int ks_seal(char *const argv[], struct ks_err *err);
+
+/** ks_seal_exec() - executes that copy, or this program when it is one, with @argv; -errno or no
+ * return */
+int ks_seal_exec(char *const argv[], struct ks_err *err);
 
 /** ks_seccomp_write_features() - the "seccomp" member of `features` */
 void ks_seccomp_write_features(struct ks_json_out *o);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -48,21 +49,60 @@ int ks_boot_id(char ret[static KS_BOOT_ID_SIZE], struct ks_err *err)
 	return 0;
 }
 
+/* The words of a process' stat from the third on, its state; NULL: -errno in @r. */
+static char *read_stat(const char *path, char *buf, size_t size, int *r)
+{
+	ssize_t n = read_small(path, buf, size);
+	/* The command name may hold spaces and ')': fields count from the last ')'. */
+	char *p = n < 0 ? NULL : strrchr(buf, ')');
+
+	*r = n < 0 ? (int)n : -EIO;
+	return p && p[1] == ' ' ? p + 2 : NULL;
+}
+
+int ks_process_layout(struct prctl_mm_map *ret)
+{
+	const struct {
+		int field;
+		__u64 *value;
+	} wanted[] = {
+		{ 26, &ret->start_code }, { 27, &ret->end_code }, { 28, &ret->start_stack },
+		{ 45, &ret->start_data }, { 46, &ret->end_data }, { 47, &ret->start_brk },
+		{ 48, &ret->arg_start },  { 49, &ret->arg_end },  { 50, &ret->env_start },
+		{ 51, &ret->env_end },
+	};
+	char buf[1024];
+	int r;
+	char *p = read_stat("/proc/self/stat", buf, sizeof(buf), &r);
+
+	if (!p)
+		return r;
+	*ret = (struct prctl_mm_map){ .exe_fd = (__u32)-1 };
+	for (size_t i = 0, field = 3; i < KS_ARRAY_LEN(wanted); i++) {
+		for (; field < (size_t)wanted[i].field; field++) {
+			p = strchr(p, ' ');
+			if (!p)
+				return -EIO;
+			p++;
+		}
+		*wanted[i].value = strtoull(p, NULL, 10);
+		if (!*wanted[i].value)
+			return -EACCES;
+	}
+	ret->brk = (uintptr_t)sbrk(0);
+	return 0;
+}
+
 int ks_process_start_time(pid_t pid, uint64_t *ret)
 {
 	char path[64], buf[1024];
+	int r;
 
 	ks_fmt(path, sizeof(path), "/proc/%d/stat", pid);
-	ssize_t n = read_small(path, buf, sizeof(buf));
+	char *p = read_stat(path, buf, sizeof(buf), &r);
 
-	if (n < 0)
-		return n == -ENOENT ? -ESRCH : (int)n;
-	/* The command name may hold spaces and ')': fields count from the last ')'. */
-	char *p = strrchr(buf, ')');
-
-	if (!p || p[1] != ' ')
-		return -EIO;
-	p += 2;
+	if (!p)
+		return r == -ENOENT ? -ESRCH : r;
 	char state = *p;
 
 	for (int field = 3; field < 22; field++) {

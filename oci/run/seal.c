@@ -3,9 +3,10 @@
  * A process in a container can get hold of the runtime's binary through
  * /proc/PID/exe and write to it when it is not executing (CVE-2019-5736).
  * So a kshim that enters containers runs from a read-only mount of its own
- * binary that exists nowhere but in its exe link: writing gives EROFS, and
- * since the mount's descriptor is closed by exec, no one can change the mount.
- * Where that cannot be had (no CAP_SYS_ADMIN), from a sealed memory copy.
+ * binary that exists nowhere but in its exe link and what it has mapped:
+ * writing gives EROFS, and since the mount's descriptor is closed, no one can
+ * change the mount. Where that cannot be had (no CAP_SYS_ADMIN), from a sealed
+ * memory copy.
  */
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -19,6 +20,9 @@
 #include <kshim/fd.h>
 #include <kshim/mount.h>
 #include <kshim/run.h>
+#include <kshim/str.h>
+
+#include "seal.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -51,25 +55,63 @@ static int copy_to_memory(int exe, int *ret)
 	return 0;
 }
 
-int ks_seal(char *const argv[], struct ks_err *err)
+/* A read-only mount of this program; -errno where that cannot be had. */
+static int mount_copy(int *ret)
+{
+	struct ks_err err = KS_ERR_INIT;
+	ks_auto_fd int fd = -EBADF;
+	int r = ks_mount_clone(AT_FDCWD, "/proc/self/exe", false, &fd, &err);
+
+	if (r == 0)
+		r = ks_mount_set(fd, MOUNT_ATTR_RDONLY, 0, false, &err);
+	if (r == 0)
+		*ret = KS_TAKE_FD(fd);
+	return r;
+}
+
+/* Through a process' link, since the descriptor of a mount is not one of an open file. */
+static int replace_exe(int mount_fd)
+{
+	char path[64];
+
+	ks_fmt(path, sizeof(path), "/proc/self/fd/%d", mount_fd);
+	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : ks_exe_replace(fd);
+}
+
+static int seal(char *const argv[], bool execute, struct ks_err *err)
 {
 	ks_auto_fd int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	ks_auto_fd int fd = -EBADF;
+	ks_auto_fd int copy = -EBADF;
+	int fd = exe;
 
 	if (exe < 0)
 		return ks_err_set(err, -errno, "open /proc/self/exe");
-	if (is_sealed(exe))
-		return 0;
-	int r = ks_mount_clone(AT_FDCWD, "/proc/self/exe", false, &fd, err);
+	if (is_sealed(exe)) {
+		if (!execute)
+			return 0;
+	} else if (mount_copy(&copy) == 0) {
+		if (!execute && replace_exe(copy) == 0)
+			return 0;
+		fd = copy;
+	} else {
+		int r = copy_to_memory(exe, &copy);
 
-	if (r == 0)
-		r = ks_mount_set(fd, MOUNT_ATTR_RDONLY, 0, false, err);
-	if (r < 0) {
-		fd = ks_fd_close(fd);
-		r = copy_to_memory(exe, &fd);
 		if (r < 0)
 			return ks_err_set(err, r, "copy this program to memory");
+		fd = copy;
 	}
 	ks_sys_execveat(fd, "", argv, environ, AT_EMPTY_PATH);
 	return ks_err_set(err, -errno, "execute a protected copy of this program");
+}
+
+int ks_seal(char *const argv[], struct ks_err *err)
+{
+	return seal(argv, false, err);
+}
+
+int ks_seal_exec(char *const argv[], struct ks_err *err)
+{
+	return seal(argv, true, err);
 }

@@ -266,13 +266,7 @@ static int become_server(const struct ks_shim_args *args, const struct request *
 	(void)fcntl(KS_SHIM_LISTEN_FD, F_SETFD, 0);
 	if (log >= 0)
 		(void)dup2(log, 2);
-	int r = ks_seal(argv, err);
-
-	if (r < 0)
-		return r;
-	/* It stands on a read-only file system: this program as it is. */
-	execv("/proc/self/exe", argv);
-	return ks_err_set(err, -errno, "execute this program again");
+	return ks_seal_exec(argv, err);
 }
 
 /* Until the server has its own program running, what goes wrong is the caller's to be told. */

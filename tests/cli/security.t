@@ -55,10 +55,23 @@ bundle "$B" '.root.readonly = false | .process.args = ["/proc/self/exe", "--vers
 try "$T/kshim-copy" run -b "$B" "$TAG-1"
 is "$(sha256sum <"$T/kshim-copy")" "$sum" "nor by args [\"/proc/self/exe\"]"
 exe=$(bundle "$B" '.process.args = ["sleep", "9"]'; "$K" create -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1; echo "/proc/$("$K" state "$TAG-1" | jq .pid)/exe")
-(: >"$exe") 2>/dev/null
-[ $? -ne 0 ]
-ok $? "even root of the host cannot write through the exe of a created init"
+like "$( (: >"$exe") 2>&1)" "*Read-only file system*" "even root of the host cannot write through the exe of a created init"
+is "$(grep -cF "$K" "${exe%exe}maps"):$(grep -c " rwxp " "${exe%exe}maps")" 0:0 "and what it executes is mapped from nowhere else"
 "$K" delete --force "$TAG-1"
+# It becomes so without an exec, or, where the kernel does not let it, with one.
+bundle "$B" '.process.args = ["true"]'
+execs() { grep -c '^[0-9 ]*execve' "$T/strace"; }
+if type strace >/dev/null 2>&1; then
+	try strace -f -qq -e trace=execve,execveat,prctl -o "$T/strace" "$K" run -b "$B" "$TAG-1"
+	n=$(grep ' prctl(' "$T/strace" | grep -n PR_SET_MM | cut -d: -f1)
+	is "$rc:$(execs)" 0:2 "run protects itself without an exec"
+	try strace -qq -e trace=execve,execveat,prctl -e inject="prctl:error=EPERM:when=$n" -o "$T/strace" "$K" run -b "$B" "$TAG-1"
+	is "$rc:$(execs):$(grep -c 'PR_SET_MM.*INJECTED' "$T/strace")" 0:2:1 "else by executing itself"
+	try strace -qq -e trace=execve,execveat,mremap -e inject=mremap:error=ENOMEM:when=1 -o "$T/strace" "$K" run -b "$B" "$TAG-1"
+	is "$rc:$(execs):$(grep -c 'mremap.*INJECTED' "$T/strace")" 0:2:1 "also when it had begun"
+else
+	skip "run protects itself without an exec" "there is no strace"
+fi
 
 # CVE-2019-19921, 2023-27561: /proc is a link, or below one.
 for dir in proc sys; do

@@ -29,6 +29,24 @@ static void a_name_with_brackets_does_not_confuse(void)
 	CHECK_STR(ks_process_comm(getpid(), comm), "a) Z 1 (b");
 }
 
+static void the_layout_is_that_of_this_process(void)
+{
+	static int data = 1;
+	extern char **environ;
+	uintptr_t env = (uintptr_t)environ[0];
+	struct prctl_mm_map m;
+
+	prctl(PR_SET_NAME, "a) Z 1 (b", 0, 0, 0);
+	CHECK_INT(ks_process_layout(&m), 0);
+	CHECK(m.start_code < (uintptr_t)ks_process_layout &&
+	      (uintptr_t)ks_process_layout < m.end_code);
+	CHECK(m.start_data < (uintptr_t)&data && (uintptr_t)&data < m.end_data);
+	CHECK(m.start_stack > (uintptr_t)&m && m.arg_start > m.start_stack);
+	CHECK(m.arg_start < m.arg_end && m.env_start <= env && env < m.env_end);
+	CHECK(m.start_brk && m.start_brk <= m.brk && m.brk == (uintptr_t)sbrk(0));
+	CHECK(m.exe_fd == (uint32_t)-1 && !m.auxv && !m.auxv_size);
+}
+
 static void a_zombie_is_not_alive(void)
 {
 	uint64_t start = 0;
@@ -82,4 +100,5 @@ static void texts(void)
 }
 
 TEST_MAIN(CASE(a_process_is_known_by_its_start), CASE(a_name_with_brackets_does_not_confuse),
-	  CASE(a_zombie_is_not_alive), CASE(tools), CASE(texts))
+	  CASE(the_layout_is_that_of_this_process), CASE(a_zombie_is_not_alive), CASE(tools),
+	  CASE(texts))
