@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include <pb/task.pb-c.h>
 
 #include <kshim/fd.h>
+#include <kshim/state.h>
 
 #include "bootstrap.h"
 
@@ -34,6 +36,28 @@ static int find_bundle(const struct ks_shim_args *args, char *buf, struct ks_err
 
 	ks_fmt(buf, PATH_MAX, "%.*s/%s", (int)(slash - cwd), cwd, args->id);
 	return 0;
+}
+
+static bool same_directory(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return ks_streq(a, b) || (stat(a, &sa) == 0 && stat(b, &sb) == 0 &&
+				  sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino);
+}
+
+/*
+ * A task that was not restored yet has no container, and one of its id is then another caller's of
+ * the same root. What a create left half-made says nothing, and is this one's.
+ */
+static bool is_foreign(struct ks_arena *a, int root, const char *id, const char *bundle)
+{
+	struct ks_err err = KS_ERR_INIT;
+	struct ks_container c = { 0 };
+	ks_auto_fd int dir = -EBADF;
+
+	return ks_state_open(root, id, &dir, NULL, &err) == 0 &&
+	       ks_state_load(a, dir, &c, &err) == 0 && !same_directory(c.bundle, bundle);
 }
 
 static int delete_container(struct ks_arena *a, const struct ks_shim_args *args, const char *bundle,
@@ -57,6 +81,11 @@ static int delete_container(struct ks_arena *a, const struct ks_shim_args *args,
 		return r;
 	if (!o.state_dir)
 		o.state_dir = ks_str_empty(state) ? "/var/lib/kshim" : state;
+	if (is_foreign(a, root, args->id, bundle)) {
+		dprintf(2, "container %s is of another bundle than %s: left alone\n", args->id,
+			bundle);
+		return 0;
+	}
 	r = ks_container_delete(root, args->id, true, env->storage(env->data, path, o.state_dir),
 				&warn, err);
 	for (size_t i = 0; i < list.n; i++)

@@ -134,6 +134,15 @@ for p in $(shims); do kill -KILL "$p"; done
 shims_gone
 delete "$C"
 is "$rc" 0 "delete behind a shim that is dead"
+start "$C"
+create "$C" "8=$IMG"
+"$K" --root "$T/run/default" run -d --rootfs "$R" "$C" -- sleep 1000 >/dev/null 2>&1 </dev/null
+for p in $(shims); do kill -KILL "$p"; done
+shims_gone
+delete "$C"
+is "$rc:$("$K" --root "$T/run/default" state "$C" | jq -r .status)" 0:running "which leaves another's container alone, too"
+like "$err" "*container $C is of another bundle than *" "and says so"
+"$K" --root "$T/run/default" delete --force "$C"
 stop_shims
 
 # ---- ctr ----------------------------------------------------------------------------------------
