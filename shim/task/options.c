@@ -2,9 +2,11 @@
 #include "options.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <pb/bootstrap.pb-c.h>
 
@@ -194,6 +196,17 @@ static int read_runc(struct ks_arena *a, const uint8_t *value, size_t len,
 	return r;
 }
 
+/* A link is followed, as a ConfigMap's file is one; a FIFO would hold the whole pod up. */
+static int read_config(struct ks_arena *a, const char *path, char **ret, size_t *ret_len)
+{
+	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? ks_fd_read_all(a, fd, CONFIG_MAX, ret, ret_len) : -EINVAL;
+}
+
 static int read_generic(struct ks_arena *a, const uint8_t *value, size_t len,
 			struct ks_shim_options *ret, struct ks_err *err)
 {
@@ -208,7 +221,7 @@ static int read_generic(struct ks_arena *a, const uint8_t *value, size_t len,
 		r = ks_options_read_toml(a, (const char *)o->config_body.data, o->config_body.len,
 					 ret, err);
 	} else if (*o->config_path) {
-		r = ks_file_read_at(a, AT_FDCWD, o->config_path, CONFIG_MAX, &text, &n);
+		r = read_config(a, o->config_path, &text, &n);
 		r = r < 0 ? ks_err_set(err, r, "read the runtime's options from %s",
 				       o->config_path) :
 			    ks_options_read_toml(a, text, n, ret, err);

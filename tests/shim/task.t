@@ -271,6 +271,13 @@ is "$rc:$(stat -c %u:%a /dev/null)" "0:$null" "IoUid does not give the host's /d
 call Delete "1=$C"
 create "$C" 10:1=runtimeoptions.v1.Options "10:2:3=@IoUid = no"
 like "$rc:$out" "1:3 *IoUid*" "a wrong option is named"
+echo "IoUid = no" >"$T/config.toml"
+ln -s config.toml "$T/link.toml"
+mkfifo "$T/fifo.toml"
+create "$C" 10:1=runtimeoptions.v1.Options "10:2:2=$T/link.toml"
+like "$rc:$out" "1:3 *IoUid*" "also in a file that a link names"
+create "$C" 10:1=runtimeoptions.v1.Options "10:2:2=$T/fifo.toml"
+like "$rc:$out" "1:3 *options from $T/fifo.toml*" "a FIFO in its place is not waited for"
 
 # A logging program that is never ready keeps one exec waiting, and nobody else.
 cat >"$T/never" <<-'L'
