@@ -20,7 +20,7 @@
 /* The program as it is mapped; its page size. */
 struct image {
 	uintptr_t base, mask;
-	const ElfW(Phdr) *phdr;
+	const ElfW(Phdr) * phdr;
 	size_t n;
 };
 
@@ -43,9 +43,8 @@ static int prot_of(ElfW(Word) flags)
 }
 
 /* Not memcpy(): what a sanitizer has put between two variables is copied too. */
-__attribute__((no_sanitize("address", "undefined"))) static void copy_words(uint64_t *to,
-									    const uint64_t *from,
-									    size_t n)
+__attribute__((no_sanitize("address", "undefined"))) static void
+copy_words(uint64_t *to, const uint64_t *from, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		to[i] = from[i];
@@ -70,7 +69,7 @@ static int copy_segment(void *at, size_t len)
 	return r;
 }
 
-static int replace_segment(const struct image *image, const ElfW(Phdr) *p, int fd)
+static int replace_segment(const struct image *image, const ElfW(Phdr) * p, int fd)
 {
 	uintptr_t start = (image->base + p->p_vaddr) & ~image->mask;
 	uintptr_t end = (image->base + p->p_vaddr + p->p_filesz + image->mask) & ~image->mask;
@@ -85,7 +84,7 @@ static int replace_segment(const struct image *image, const ElfW(Phdr) *p, int f
 }
 
 /* What was written once, when the program was loaded, is read-only again. */
-static int protect(const struct image *image, const ElfW(Phdr) *p)
+static int protect(const struct image *image, const ElfW(Phdr) * p)
 {
 	uintptr_t start = (image->base + p->p_vaddr) & ~image->mask;
 	uintptr_t end = (image->base + p->p_vaddr + p->p_memsz) & ~image->mask;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <limits.h>
-#include <malloc.h>
 #include <stdlib.h>
 
 #include "task.h"
@@ -81,11 +80,8 @@ static void done(struct ks_worker *w, const struct ks_worker_result *res, int fd
 	op = finish(op, res, fd);
 	if (op)
 		begin(op);
-		/* The pod may be quiet for weeks now: what the operation took goes back. */
-#ifdef __GLIBC__
 	if (!s->n_workers)
-		malloc_trim(0);
-#endif
+		ks_shim_quiet(s);
 	ks_shim_reap_orphans(s);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server: one process for a pod, one thread. */
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,22 @@
 
 #define IDLE_S	60 /* without a task and without a client: nobody will come */
 #define DRAIN_S 5  /* for containerd to take the last events */
+#define QUIET_S 1  /* without an operation: memory goes back */
 
 static void set_idle(struct ks_shim *s, unsigned int seconds)
 {
 	struct itimerspec its = { .it_value = { (time_t)seconds, 0 } };
 
 	(void)timerfd_settime(s->idle.fd, 0, &its, NULL);
+}
+
+/* The pod may do nothing for weeks now. Not at once: what comes next would take it again. */
+void ks_shim_quiet(struct ks_shim *s)
+{
+	if (s->stopping)
+		return;
+	s->wasteful = true;
+	set_idle(s, QUIET_S);
 }
 
 static void on_drained(void *data)
@@ -58,7 +69,7 @@ static bool forgotten(const struct ks_shim *s)
 	return true;
 }
 
-/* Time is up: for the last events, or for the first task. */
+/* Time is up: for the last events, for the first task, or for memory that is not needed. */
 static int on_idle(struct ks_loop *l, struct ks_watch *w, uint32_t events, struct ks_err *err)
 {
 	struct ks_shim *s = w->data;
@@ -71,6 +82,12 @@ static int on_idle(struct ks_loop *l, struct ks_watch *w, uint32_t events, struc
 	if (s->stopping) {
 		ks_shim_log("warning", "containerd did not take the last events");
 		l->quit = true;
+	} else if (s->wasteful) {
+		s->wasteful = false;
+#ifdef __GLIBC__
+		malloc_trim(0);
+#endif
+		set_idle(s, IDLE_S);
 	} else if (forgotten(s) && !s->server.n_conns) {
 		ks_shim_stop(s);
 	} else {

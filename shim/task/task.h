@@ -128,6 +128,7 @@ struct ks_shim {
 	struct ks_task *tasks;
 	size_t n_workers;
 	bool stopping;
+	bool wasteful; /* an operation has ended, and its memory has not gone back */
 };
 
 /* task.c */
@@ -230,6 +231,8 @@ int ks_task_metrics(struct ks_arena *a, const struct ks_task *t, const char **re
 
 /* Ends the shim when containerd has taken its events. */
 void ks_shim_stop(struct ks_shim *s);
+/** ks_shim_quiet() - no operation is at work: after a while memory goes back to the host */
+void ks_shim_quiet(struct ks_shim *s);
 
 /* service.c */
 

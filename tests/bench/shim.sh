@@ -43,8 +43,9 @@ sum() { # FIELD PID…: in KiB
 	for p in "$@"; do t=$((t + $(awk -v f="$f:" '$1 == f { print $2 }' "/proc/$p/smaps_rollup"))); done
 	echo "$t"
 }
-memory() { # of what there is now
+memory() { # of what there is now, when it is quiet
 	local p r
+	sleep 3
 	for r in "${runtimes[@]}"; do
 		mapfile -t p < <(shims "$r")
 		printf '%-38s %6d shims: %6d KiB PSS, %6d KiB anonymous each; %d threads, %d descriptors\n' "$r" "${#p[@]}" \
