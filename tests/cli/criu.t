@@ -158,6 +158,7 @@ at_exit='rm -rf --one-file-system "$U"'
 COUNT='.process.noNewPrivileges = false | .process.args = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >>/tmp/n; sleep 0.05; done"]
 	| .mounts += [{destination: "/tmp", type: "tmpfs", source: "tmpfs"}]'
 start() { "$K" run -d -b "$B" "$ID" >/dev/null 2>&1 </dev/null; }
+goes_on() { [ "$(number)" -gt "${m:-999999}" ]; } # it counts on from $m
 number() { "$K" exec "$ID" tail -n 1 /tmp/n; }
 save() { try timeout 60 "$K" checkpoint --image-path "$IMG" "$@" "$ID"; }
 back() { try "$K" restore -d --image-path "$IMG" -b "$B" "$@" "$ID"; }
@@ -196,8 +197,7 @@ said
 m=$(number)
 [ "${m:-0}" -ge "${n:-999999}" ] && [ "${m:-0}" -lt $((${n:-0} + 100)) ]
 ok $? "it goes on where it was ($n, $m)"
-sleep 0.2
-[ "$(number)" -gt "${m:-999999}" ]
+wait_for 10 goes_on
 ok $? "and goes on"
 is "$("$K" state "$ID" | jq -r '.status, .pid')" "running
 $(cat "$T/pid")" "it is running, and --pid-file has its pid"
@@ -222,8 +222,7 @@ back
 like "$rc:$err" "1:*container \"$ID\" already exists*" "restore of an id that is there"
 save --leave-running
 m=$(number)
-sleep 0.2
-[ "$rc" = 0 ] && [ "$(number)" -gt "$m" ]
+[ "$rc" = 0 ] && wait_for 10 goes_on
 ok $? "checkpoint --leave-running, and it goes on"
 "$K" kill "$ID" KILL
 wait_for 5 sh -c "\"$K\" state $ID | grep -q stopped"

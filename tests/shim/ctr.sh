@@ -142,6 +142,7 @@ ctr c rm "$TAG-t"
 topics() { # CONTAINER: of its events, in order
 	awk -v id="\"$1\"" 'index($0, id) { for (i = 1; i <= NF; i++) if ($i ~ "^/tasks/") print $i }' "$T/events" | tr '\n' ' '
 }
+told_of_delete() { topics "$1" | grep -q '/tasks/delete $'; } # its last one
 E=$TAG-e
 ctr run -d $O "$R" "$E" sleep 1000 >/dev/null 2>&1 </dev/null
 ctr task exec --exec-id x "$E" true
@@ -151,19 +152,19 @@ ctr task kill -s KILL "$E"
 wait_for 5 status_is "$E" STOPPED
 ctr task rm "$E" >/dev/null 2>&1
 ctr c rm "$E"
-sleep 0.3
+wait_for 10 told_of_delete "$E"
 is "$(topics "$E")" \
 	"/tasks/create /tasks/start /tasks/exec-added /tasks/exec-started /tasks/exit /tasks/paused /tasks/resumed /tasks/exit /tasks/delete " \
 	"every event, in order"
 for i in 1 2 3 4 5; do run "$R" "$TAG-q$i" true; done
-sleep 0.3
 bad=0
 for i in 1 2 3 4 5; do
+	wait_for 10 told_of_delete "$TAG-q$i"
 	[ "$(topics "$TAG-q$i")" = "/tasks/create /tasks/start /tasks/exit /tasks/delete " ] || bad=1
 done
 ok $bad "start before exit, however fast it ends"
 run --memory-limit 16777216 "$R" "$TAG-oom" sh -c 'x=$(head -c 100000000 /dev/zero | tr "\0" a)'
-sleep 0.3
+wait_for 10 told_of_delete "$TAG-oom"
 like "$rc:$(topics "$TAG-oom")" "137:*/tasks/oom */tasks/exit */tasks/delete " "a kill for want of memory is told before the exit"
 
 # ---- a pod -------------------------------------------------------------------------
