@@ -95,9 +95,22 @@ static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct k
 	return r;
 }
 
+static int release(struct ks_launched *l, struct ks_err *err)
+{
+	int r = ks_launch_send(l, KS_MSG_SAVED, -1, err);
+
+	return r < 0 ? r : ks_launch_send(l, KS_MSG_START, -1, err);
+}
+
 static int finish(struct ks_launched *l, const struct ks_exec *e, struct ks_err *err)
 {
-	int r = ks_launch_wait(l, KS_MSG_READY, NULL, NULL, err);
+	/* With nobody to be told in between, it need not wait for an answer. */
+	bool at_once = !e->process->terminal && !e->pidfd_socket && !e->pid_file &&
+		       !l->listener.container->listener_path;
+	int r = at_once ? release(l, err) : 0;
+
+	if (r == 0)
+		r = ks_launch_wait(l, KS_MSG_READY, NULL, NULL, err);
 
 	if (r == 0 && l->tty_fd >= 0 && e->console_socket) {
 		r = ks_socket_send_fd(e->console_socket, "console", l->tty_fd, "", 1, err);
@@ -109,10 +122,8 @@ static int finish(struct ks_launched *l, const struct ks_exec *e, struct ks_err 
 		r = ks_socket_send_fd(e->pidfd_socket, "pidfd", l->pidfd, "", 1, err);
 	if (r == 0 && e->pid_file)
 		r = ks_pid_file_write(e->pid_file, l->pid, err);
-	if (r == 0)
-		r = ks_launch_send(l, KS_MSG_SAVED, -1, err);
-	if (r == 0)
-		r = ks_launch_send(l, KS_MSG_START, -1, err);
+	if (r == 0 && !at_once)
+		r = release(l, err);
 	return r == 0 ? ks_launch_wait_exec(l->sock, &l->listener, l->pid, err) : r;
 }
 

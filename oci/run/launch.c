@@ -143,7 +143,9 @@ static pid_t fork_intermediate(struct ks_plan *p)
 	return ks_sys_clone3(&args);
 }
 
-static int launch_joined(struct ks_plan *p, int pair[2], struct ks_launched *l, struct ks_err *err)
+/* @ret_mid: the intermediate process, which has nothing more to do; to be reaped. */
+static int launch_joined(struct ks_plan *p, int pair[2], struct ks_launched *l, pid_t *ret_mid,
+			 struct ks_err *err)
 {
 	struct ks_msg m;
 	pid_t mid = fork_intermediate(p);
@@ -152,10 +154,9 @@ static int launch_joined(struct ks_plan *p, int pair[2], struct ks_launched *l, 
 		return ks_err_set(err, -errno, "fork");
 	if (mid == 0)
 		run_intermediate(p, pair[1], pair[0]);
+	*ret_mid = mid;
 	int r = ks_channel_recv(pair[0], &m, &l->pidfd, err);
 
-	while (waitpid(mid, NULL, 0) < 0 && errno == EINTR)
-		;
 	if (r == KS_CHANNEL_CLOSED)
 		return ks_err_kind(err, KS_ERR_INTERNAL, "the intermediate process died");
 	if (r == 0 && m.type != KS_MSG_PIDFD)
@@ -283,6 +284,7 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 	bool joins_user = p->join_fd[KS_NS_USER] >= 0;
 	bool execs = p->init_pidfd >= 0; /* two processes, each of which waits for a message */
 	bool must_wait = p->uid_map || joins_user || p->net_devices || execs;
+	pid_t mid = -1;
 	int pair[2];
 	int r = ks_channel_pair(pair, err);
 
@@ -292,7 +294,7 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 	if (!must_wait || execs)
 		r = ks_channel_send(pair[0], KS_MSG_GO, NULL, 0, -1, err);
 	if (r == 0)
-		r = joins_user || execs ? launch_joined(p, pair, &l, err) :
+		r = joins_user || execs ? launch_joined(p, pair, &l, &mid, err) :
 					  clone_in_pidns(p, &l, err);
 	if (r == 0 && l.pid == 0) {
 		close(pair[0]);
@@ -309,6 +311,9 @@ int ks_launch(struct ks_plan *p, struct ks_launched *ret, struct ks_err *err)
 		r = ks_launch_net_devices(p, l.pid, err);
 	if (r == 0 && must_wait)
 		r = ks_launch_send(&l, KS_MSG_GO, -1, err);
+	/* Only now: the child need not wait for the other's end. */
+	while (mid > 0 && waitpid(mid, NULL, 0) < 0 && errno == EINTR)
+		;
 	if (r < 0) {
 		ks_launch_abort(&l);
 		return r;
