@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <link.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -36,7 +37,7 @@ static int first_image(struct dl_phdr_info *info, size_t size, void *data)
 	return 1;
 }
 
-static int prot_of(ElfW(Word) flags)
+static int prot_of(uint32_t flags)
 {
 	return (flags & PF_R ? PROT_READ : 0) | (flags & PF_W ? PROT_WRITE : 0) |
 	       (flags & PF_X ? PROT_EXEC : 0);
