@@ -2,6 +2,8 @@
 # One file, not recursive; everything is built below build/.
 #   make [DEV=1] [V=1] [CRASH=1] [SANITIZE=-fsanitize=…] [LINK=static|shared] [B=build]
 
+all:
+
 PREFIX  ?= /usr/local
 DESTDIR ?=
 B       ?= build

@@ -24,25 +24,45 @@
 
 #include "seal.h"
 
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U
+#endif
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 extern char **environ;
 
+/*
+ * A read-only file system is no protection: its administrator makes it writable when there is an
+ * update, and a handle that a container kept with it. The link of a file whose mount is nowhere is
+ * "/".
+ */
 static bool is_sealed(int exe)
 {
+	char link[2];
 	struct statvfs sv;
 
-	if (fstatvfs(exe, &sv) == 0 && sv.f_flag & ST_RDONLY)
+	if (fstatvfs(exe, &sv) == 0 && sv.f_flag & ST_RDONLY &&
+	    readlink("/proc/self/exe", link, sizeof(link)) == 1 && link[0] == '/')
 		return true;
 	int seals = fcntl(exe, F_GET_SEALS);
 
 	return seals >= 0 && (seals & SEALS) == SEALS;
 }
 
+/* Executable also where vm.memfd_noexec is 1; before Linux 6.3 all are, and the flag is not known.
+ */
+static int make_memory_file(void)
+{
+	int fd = memfd_create("kshim", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+	return fd < 0 && errno == EINVAL ? memfd_create("kshim", MFD_CLOEXEC | MFD_ALLOW_SEALING) :
+					   fd;
+}
+
 static int copy_to_memory(int exe, int *ret)
 {
 	struct stat st;
-	ks_auto_fd int fd = memfd_create("kshim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ks_auto_fd int fd = make_memory_file();
 
 	if (fd < 0 || fstat(exe, &st) < 0)
 		return -errno;
@@ -99,7 +119,8 @@ static int seal(char *const argv[], bool execute, struct ks_err *err)
 		int r = copy_to_memory(exe, &copy);
 
 		if (r < 0)
-			return ks_err_set(err, r, "copy this program to memory");
+			return ks_err_set(err, r, "copy this program to memory%s",
+					  r == -EACCES ? " (is vm.memfd_noexec 2?)" : "");
 		fd = copy;
 	}
 	ks_sys_execveat(fd, "", argv, environ, AT_EMPTY_PATH);

@@ -38,17 +38,18 @@ static int find_bundle(const struct ks_shim_args *args, char *buf, struct ks_err
 	return 0;
 }
 
-static bool same_directory(const char *a, const char *b)
+/* Where the first is gone, nobody can say. */
+static bool other_directory(const char *known, const char *path)
 {
-	struct stat sa, sb;
+	struct stat a, b;
 
-	return ks_streq(a, b) || (stat(a, &sa) == 0 && stat(b, &sb) == 0 &&
-				  sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino);
+	return !ks_streq(known, path) && stat(known, &a) == 0 &&
+	       (stat(path, &b) < 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino);
 }
 
 /*
  * A task that was not restored yet has no container, and one of its id is then another caller's of
- * the same root. What a create left half-made says nothing, and is this one's.
+ * the same root. What says nothing, as what a create left half-made, is this one's.
  */
 static bool is_foreign(struct ks_arena *a, int root, const char *id, const char *bundle)
 {
@@ -57,7 +58,7 @@ static bool is_foreign(struct ks_arena *a, int root, const char *id, const char 
 	ks_auto_fd int dir = -EBADF;
 
 	return ks_state_open(root, id, &dir, NULL, &err) == 0 &&
-	       ks_state_load(a, dir, &c, &err) == 0 && !same_directory(c.bundle, bundle);
+	       ks_state_load(a, dir, &c, &err) == 0 && other_directory(c.bundle, bundle);
 }
 
 static int delete_container(struct ks_arena *a, const struct ks_shim_args *args, const char *bundle,

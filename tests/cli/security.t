@@ -58,6 +58,34 @@ exe=$(bundle "$B" '.process.args = ["sleep", "9"]'; "$K" create -b "$B" "$TAG-1"
 like "$( (: >"$exe") 2>&1)" "*Read-only file system*" "even root of the host cannot write through the exe of a created init"
 is "$(grep -cF "$K" "${exe%exe}maps"):$(grep -c " rwxp " "${exe%exe}maps")" 0:0 "and what it executes is mapped from nowhere else"
 "$K" delete --force "$TAG-1"
+# A read-only file system protects nothing when it is made writable: on an update, with a handle kept.
+mkdir "$T/ro"
+mount -t tmpfs tmpfs "$T/ro"
+cp "$K" "$T/ro/kshim"
+mount -o remount,ro "$T/ro"
+bundle "$B" '.process.args = ["sleep", "9"]'
+"$T/ro/kshim" create -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
+exec 9<"/proc/$("$K" state "$TAG-1" | jq .pid)/exe"
+"$K" delete --force "$TAG-1"
+mount -o remount,rw "$T/ro"
+like "$( (: >/proc/self/fd/9) 2>&1)" "*Read-only file system*" "nor through one kept from a file system that was read-only"
+exec 9<&-
+umount "$T/ro"
+# Without capabilities it is a copy in memory, which must be executable.
+if [ -e /proc/sys/vm/memfd_noexec ]; then
+	D=$(mktemp -d /tmp/kshim-test.XXXXXX)
+	chmod 755 "$D"
+	cp "$K" "$D/kshim"
+	for n in 0 1 2; do
+		try timeout 20 unshare -pf --mount-proc --propagation private sh -c "echo $n >/proc/sys/vm/memfd_noexec
+			exec setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all $D/kshim --root /dev/null/x exec x true"
+		[ $n = 2 ] && want='1:*copy this program to memory (is vm.memfd_noexec 2?)*' || want='255:*/dev/null/x*'
+		like "$rc:$err" "$want" "a copy in memory with vm.memfd_noexec $n"
+	done
+	rm -r "$D"
+else
+	skip "a copy in memory with vm.memfd_noexec" "this kernel has none"
+fi
 # It becomes so without an exec, or, where the kernel does not let it, with one.
 bundle "$B" '.process.args = ["true"]'
 execs() { grep -c '^[0-9 ]*execve' "$T/strace"; }
