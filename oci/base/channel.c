@@ -86,9 +86,16 @@ int ks_channel_recv(int sock, struct ks_msg *msg, int *ret_fd, struct ks_err *er
 	ks_auto_fd int fd = -EBADF;
 	ssize_t n;
 
-	do {
+	/*
+	 * A peer that ended with a message unread resets the connection. That is told once and
+	 * first; what it had said before is still there.
+	 */
+	for (bool reset = false;;) {
 		n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+		if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+			break;
+		reset = reset || errno == ECONNRESET;
+	}
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return KS_CHANNEL_CLOSED;
 	if (n < 0)

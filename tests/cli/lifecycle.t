@@ -106,6 +106,12 @@ is "$rc" 0 "delete after kill --all"
 try "$K" delete --force "$TAG-2"
 is "$rc" 0 "delete --force of a running one"
 
+# The process has ended before it read all that it was told, now and then.
+"$K" run -d --rootfs "$T/rootfs" "$TAG-1" -- sleep 1000 </dev/null >/dev/null 2>&1
+is "$(for _ in $(seq 60); do "$K" exec "$TAG-1" nosuch 2>&1 </dev/null; done | sort | uniq -c | xargs)" \
+	"60 kshim: exec: nosuch: executable file not found in \$PATH" "exec of what is not there says so each time"
+"$K" delete --force "$TAG-1"
+
 # Signals of the caller reach the container; its exit code comes back.
 bundle "$B" '.process.args = ["sh", "-c", "trap \"echo usr1; exit 3\" USR1; echo ready; while :; do sleep 0.05; done"]'
 "$K" run -b "$B" "$TAG-1" >"$T/log" 2>&1 </dev/null &

@@ -88,6 +88,7 @@ else
 fi
 # It becomes so without an exec, or, where the kernel does not let it, with one.
 bundle "$B" '.process.args = ["true"]'
+export ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 # which cannot be under ptrace(2)
 execs() { grep -c '^[0-9 ]*execve' "$T/strace"; }
 if type strace >/dev/null 2>&1; then
 	try strace -f -qq -e trace=execve,execveat,prctl -o "$T/strace" "$K" run -b "$B" "$TAG-1"

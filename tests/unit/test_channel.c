@@ -27,6 +27,27 @@ static void messages_and_descriptors(void)
 	close(p[1]);
 }
 
+/* An end with something unread resets the connection, which is told before what was sent. */
+static void last_words_of_one_that_did_not_listen(void)
+{
+	static struct ks_msg m;
+	struct ks_err err = KS_ERR_INIT;
+	int p[2];
+
+	for (int sends = 0; sends < 2; sends++) {
+		CHECK_INT(ks_channel_pair(p, &err), 0);
+		CHECK_INT(ks_channel_send(p[0], 1, NULL, 0, -1, &err), 0);
+		CHECK_INT(ks_channel_send(p[1], 7, "why", 3, -1, &err), 0);
+		close(p[1]);
+		if (sends)
+			CHECK_INT(ks_channel_send(p[0], 2, NULL, 0, -1, &err), KS_CHANNEL_CLOSED);
+		CHECK_INT(ks_channel_recv(p[0], &m, NULL, &err), 0);
+		CHECK(m.type == 7 && m.len == 3 && !memcmp(m.data, "why", 3));
+		CHECK_INT(ks_channel_recv(p[0], &m, NULL, &err), KS_CHANNEL_CLOSED);
+		close(p[0]);
+	}
+}
+
 static int count_fds(void)
 {
 	int n = 0;
@@ -69,4 +90,4 @@ static void a_cut_message_is_an_error(void)
 }
 
 TEST_MAIN(CASE(messages_and_descriptors), CASE(unwanted_descriptors_are_closed),
-	  CASE(a_cut_message_is_an_error))
+	  CASE(a_cut_message_is_an_error), CASE(last_words_of_one_that_did_not_listen))
