@@ -8,6 +8,7 @@
  */
 #include <fcntl.h>
 #include <link.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -18,7 +19,14 @@
 
 #include "seal.h"
 
-/* The program as it is mapped; its page size. */
+/* A mapping that is made here would be without arm64's guard of branch targets. */
+#ifdef __ARM_FEATURE_BTI_DEFAULT
+static const bool guards_branches = true;
+#else
+static const bool guards_branches = false;
+#endif
+
+/* The program as it is mapped; @mask: of an address within a page. */
 struct image {
 	uintptr_t base, mask;
 	const ElfW(Phdr) * phdr;
@@ -96,13 +104,9 @@ static int protect(const struct image *image, const ElfW(Phdr) * p)
 
 int ks_exe_replace(int fd)
 {
-#ifdef __ARM_FEATURE_BTI_DEFAULT
-	/* A mapping made here would be without its guard of branch targets. */
-	return (void)fd, -EOPNOTSUPP;
-#endif
 	struct image image = { .mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1 };
 	struct prctl_mm_map map;
-	int r = ks_process_layout(&map);
+	int r = guards_branches ? -EOPNOTSUPP : ks_process_layout(&map);
 
 	if (r == 0 && dl_iterate_phdr(first_image, &image) != 1)
 		r = -ENOEXEC;
