@@ -64,7 +64,7 @@ int ks_process_layout(struct prctl_mm_map *ret)
 {
 	const struct {
 		int field;
-		__u64 *value;
+		__typeof__(ret->start_code) *value;
 	} wanted[] = {
 		{ 26, &ret->start_code }, { 27, &ret->end_code }, { 28, &ret->start_stack },
 		{ 45, &ret->start_data }, { 46, &ret->end_data }, { 47, &ret->start_brk },
@@ -77,7 +77,7 @@ int ks_process_layout(struct prctl_mm_map *ret)
 
 	if (!p)
 		return r;
-	*ret = (struct prctl_mm_map){ .exe_fd = (__u32)-1 };
+	*ret = (struct prctl_mm_map){ .exe_fd = UINT32_MAX };
 	for (size_t i = 0, field = 3; i < KS_ARRAY_LEN(wanted); i++) {
 		for (; field < (size_t)wanted[i].field; field++) {
 			p = strchr(p, ' ');

@@ -10,6 +10,7 @@
 #include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -26,11 +27,13 @@ static const bool guards_branches = true;
 static const bool guards_branches = false;
 #endif
 
+#define SEGMENT_MAX 32
+
 /* The program as it is mapped; @mask: of an address within a page. */
 struct image {
 	uintptr_t base, mask;
-	const ElfW(Phdr) * phdr;
 	size_t n;
+	ElfW(Phdr) phdr[SEGMENT_MAX];
 };
 
 /* Called for the program first, then for its libraries. */
@@ -39,10 +42,25 @@ static int first_image(struct dl_phdr_info *info, size_t size, void *data)
 	struct image *image = data;
 
 	(void)size;
-	image->base = info->dlpi_addr;
-	image->phdr = info->dlpi_phdr;
-	image->n = info->dlpi_phnum;
+	if (info->dlpi_phnum <= SEGMENT_MAX) {
+		image->base = info->dlpi_addr;
+		image->n = info->dlpi_phnum;
+		memcpy(image->phdr, info->dlpi_phdr, image->n * sizeof(image->phdr[0]));
+	}
 	return 1;
+}
+
+/* The exe link of a program that its loader was called with is the loader's. */
+static bool is_file_of(const struct image *image, int fd)
+{
+	ElfW(Ehdr) e;
+	ElfW(Phdr) phdr[SEGMENT_MAX];
+	size_t len = image->n * sizeof(phdr[0]);
+
+	return image->n && pread(fd, &e, sizeof(e), 0) == (ssize_t)sizeof(e) &&
+	       e.e_phnum == image->n && e.e_phentsize == sizeof(phdr[0]) &&
+	       pread(fd, phdr, len, (off_t)e.e_phoff) == (ssize_t)len &&
+	       memcmp(phdr, image->phdr, len) == 0;
 }
 
 static int prot_of(uint32_t flags)
@@ -57,7 +75,8 @@ copy_words(uint64_t *to, const uint64_t *from, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		to[i] = from[i];
-		__asm__ volatile("" ::: "memory"); // else it is made a memcpy() again
+		/* Else it is made a memcpy() again. */
+		__asm__ volatile("" ::: "memory");
 	}
 }
 
@@ -108,7 +127,7 @@ int ks_exe_replace(int fd)
 	struct prctl_mm_map map;
 	int r = guards_branches ? -EOPNOTSUPP : ks_process_layout(&map);
 
-	if (r == 0 && dl_iterate_phdr(first_image, &image) != 1)
+	if (r == 0 && (dl_iterate_phdr(first_image, &image) != 1 || !is_file_of(&image, fd)))
 		r = -ENOEXEC;
 	for (size_t i = 0; r == 0 && i < image.n; i++)
 		if (image.phdr[i].p_type == PT_LOAD && image.phdr[i].p_filesz)

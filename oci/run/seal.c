@@ -38,11 +38,12 @@ extern char **environ;
  */
 static bool is_sealed(int exe)
 {
-	char link[2];
+	char link[16] = "";
 	struct statvfs sv;
 
 	if (fstatvfs(exe, &sv) == 0 && sv.f_flag & ST_RDONLY &&
-	    readlink("/proc/self/exe", link, sizeof(link)) == 1 && link[0] == '/')
+	    readlink("/proc/self/exe", link, sizeof(link) - 1) > 0 &&
+	    (ks_streq(link, "/") || ks_streq(link, "/ (deleted)")))
 		return true;
 	int seals = fcntl(exe, F_GET_SEALS);
 

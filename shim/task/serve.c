@@ -31,7 +31,7 @@ static void set_idle(struct ks_shim *s, unsigned int seconds)
 /* The pod may do nothing for weeks now. Not at once: what comes next would take it again. */
 void ks_shim_quiet(struct ks_shim *s)
 {
-	if (s->stopping)
+	if (s->stopping || s->wasteful)
 		return;
 	s->wasteful = true;
 	set_idle(s, QUIET_S);

@@ -121,8 +121,7 @@ kill -USR1 $runner
 wait $runner
 is "$?:$(tail -1 "$T/log")" "3:usr1" "a signal of the caller is forwarded"
 "$K" run --keep -b "$B" "$TAG-1" >"$T/log.keep" 2>&1 </dev/null &
-wait_for 20 grep -q ready "$T/log.keep"
-"$K" kill "$TAG-1" USR1
+wait_for 20 grep -q ready "$T/log.keep" && "$K" kill "$TAG-1" USR1 || "$K" delete --force "$TAG-1"
 wait
 is "$(status "$TAG-1")" stopped "run --keep leaves the container"
 "$K" delete "$TAG-1"

@@ -67,8 +67,7 @@ bundle "$B" '.process.args = ["sleep", "9"]'
 "$T/ro/kshim" create -b "$B" "$TAG-1" </dev/null >/dev/null 2>&1
 exec 9<"/proc/$("$K" state "$TAG-1" | jq .pid)/exe"
 "$K" delete --force "$TAG-1"
-mount -o remount,rw "$T/ro"
-like "$( (: >/proc/self/fd/9) 2>&1)" "*Read-only file system*" "nor through one kept from a file system that was read-only"
+mount -o remount,rw "$T/ro" && : >"$T/ro/x" && like "$( (: >/proc/self/fd/9) 2>&1)" "*Read-only file system*" "nor through one kept from a file system that was read-only"
 exec 9<&-
 umount "$T/ro"
 # Without capabilities it is a copy in memory, which must be executable.
