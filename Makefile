@@ -59,16 +59,19 @@ UNIT_BINS := $(UNITS:tests/unit/%.c=$(B)/unit/%)
 FUZZ  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 # Relocations as a bitmap, where linker and C library have them: 110 KiB less are read at each start.
+# Tried once, by a program that has to start.
+RELR_MK := $(B)/relr-$(notdir $(firstword $(CC))).mk
 ifneq ($(STATIC),)
--include $(B)/relr.mk
-LDFLAGS += $(RELR)
+ifeq ($(filter clean format lint,$(MAKECMDGOALS)),)
+-include $(RELR_MK)
 endif
-$(B)/relr.mk:
+endif
+$(RELR_MK): Makefile
 	@mkdir -p $(@D)
-	echo 'int main(void) { return 0; }' >$(@D)/relr.c
-	f=-Wl,-z,pack-relative-relocs; $(CC) -fPIE $(STATIC) $$f -o $(@D)/relr $(@D)/relr.c >$@.log 2>&1 && \
-		! [ -s $@.log ] && $(@D)/relr && echo "RELR := $$f" >$@ || : >$@
-	rm -f $(@D)/relr $(@D)/relr.c $@.log
+	d=$$(mktemp -d $@.XXXXXX) && f=-Wl,-z,pack-relative-relocs && \
+		echo 'int main(void) { return 0; }' >$$d/t.c && : >$$d/mk && \
+		if $(CC) -fPIE $(STATIC) $$f -o $$d/t $$d/t.c >$$d/log 2>&1 && ! [ -s $$d/log ] && $$d/t; then \
+			echo "RELR := $$f" >$$d/mk; fi && mv $$d/mk $@ && rm -r $$d
 
 ifdef V
 say = @:
@@ -83,7 +86,7 @@ all: $(B)/kshim $(B)/containerd-shim-kshim-v2
 $(B)/kshim: $(OBJS)
 	$(call say,LD   $@)
 	@# The linker warns of dlopen(3) in a static program; oci/mount/holders.c is prepared for it.
-	$(CC) $(LDFLAGS) $(STATIC) -o $@ $^ $(LIBS) 2>$@.log; s=$$?; \
+	$(CC) $(LDFLAGS) $(STATIC) $(RELR) -o $@ $^ $(LIBS) 2>$@.log; s=$$?; \
 		grep -v -e "dlopen" -e "in function .open_lib" $@.log >&2; rm -f $@.log; exit $$s
 
 $(B)/containerd-shim-kshim-v2: $(B)/kshim

@@ -27,10 +27,9 @@ int ks_process_start_time(pid_t pid, uint64_t *ret);
 struct prctl_mm_map;
 /**
  * ks_process_layout() - where the parts of this process' memory are, as the kernel notes it
- * @ret: for prctl(2) PR_SET_MM_MAP; no auxiliary vector and no file in it, so nothing is changed by
- * it
+ * @ret: for prctl(2) PR_SET_MM_MAP: as it is; neither an auxiliary vector nor a file is in it
  *
- * Return: 0, or -errno.
+ * Return: 0; -EACCES when the kernel does not tell; -errno. @ret is valid with 0 alone.
  * Source: proc(5), /proc/pid/stat fields 26 to 28 and 45 to 51.
  */
 int ks_process_layout(struct prctl_mm_map *ret);

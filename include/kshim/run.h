@@ -264,15 +264,21 @@ int ks_process_wait(pid_t pid, int pidfd, int tty_fd, struct ks_err *err);
 /**
  * ks_seal() - run this program from a copy that a container cannot overwrite
  *
- * Does nothing when it does already. Where the kernel does not let the copy take its place,
- * executes it anew with @argv, and does not return.
+ * @argv: of this process; used where the kernel does not let the copy take the binary's place:
+ *	  then the copy is executed, and this does not return
+ *
+ * Does nothing when it runs from one already. To be called before there is another thread.
  * Return: 0 or -errno.
  * Source: CVE-2019-5736; docs/adr/0006-self-protection.md.
  */
 int ks_seal(char *const argv[], struct ks_err *err);
 
-/** ks_seal_exec() - executes that copy, or this program when it is one, with @argv; -errno or no
- * return */
+/**
+ * ks_seal_exec() - execute that copy, or this program when it is one
+ * @argv: of the new program
+ *
+ * Return: -errno, or not at all.
+ */
 int ks_seal_exec(char *const argv[], struct ks_err *err);
 
 /** ks_seccomp_write_features() - the "seccomp" member of `features` */

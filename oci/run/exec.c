@@ -111,7 +111,6 @@ static int finish(struct ks_launched *l, const struct ks_exec *e, struct ks_err 
 
 	if (r == 0)
 		r = ks_launch_wait(l, KS_MSG_READY, NULL, NULL, err);
-
 	if (r == 0 && l->tty_fd >= 0 && e->console_socket) {
 		r = ks_socket_send_fd(e->console_socket, "console", l->tty_fd, "", 1, err);
 		l->tty_fd = ks_fd_close(l->tty_fd);

@@ -5,8 +5,8 @@
  * So a kshim that enters containers runs from a read-only mount of its own
  * binary that exists nowhere but in its exe link and what it has mapped:
  * writing gives EROFS, and since the mount's descriptor is closed, no one can
- * change the mount. Where that cannot be had (no CAP_SYS_ADMIN), from a sealed
- * memory copy.
+ * change the mount. Where that cannot be had (no CAP_SYS_ADMIN, or Linux before
+ * 5.12), from a sealed memory copy.
  */
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -77,7 +77,7 @@ static int copy_to_memory(int exe, int *ret)
 }
 
 /* A read-only mount of this program; -errno where that cannot be had. */
-static int mount_copy(int *ret)
+static int protected_mount(int *ret)
 {
 	struct ks_err err = KS_ERR_INIT;
 	ks_auto_fd int fd = -EBADF;
@@ -112,7 +112,7 @@ static int seal(char *const argv[], bool execute, struct ks_err *err)
 	if (is_sealed(exe)) {
 		if (!execute)
 			return 0;
-	} else if (mount_copy(&copy) == 0) {
+	} else if (protected_mount(&copy) == 0) {
 		if (!execute && replace_exe(copy) == 0)
 			return 0;
 		fd = copy;

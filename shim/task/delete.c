@@ -38,7 +38,7 @@ static int find_bundle(const struct ks_shim_args *args, char *buf, struct ks_err
 	return 0;
 }
 
-/* Where the first is gone, nobody can say. */
+/* @known: the bundle on record; where that is gone nobody can say, and the answer is no. */
 static bool other_directory(const char *known, const char *path)
 {
 	struct stat a, b;
@@ -49,7 +49,7 @@ static bool other_directory(const char *known, const char *path)
 
 /*
  * A task that was not restored yet has no container, and one of its id is then another caller's of
- * the same root. What says nothing, as what a create left half-made, is this one's.
+ * the same root. A record that cannot be read, as of a create that was killed, is this one's.
  */
 static bool is_foreign(struct ks_arena *a, int root, const char *id, const char *bundle)
 {

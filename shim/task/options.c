@@ -197,14 +197,20 @@ static int read_runc(struct ks_arena *a, const uint8_t *value, size_t len,
 }
 
 /* A link is followed, as a ConfigMap's file is one; a FIFO would hold the whole pod up. */
-static int read_config(struct ks_arena *a, const char *path, char **ret, size_t *ret_len)
+static int read_config(struct ks_arena *a, const char *path, char **ret, size_t *ret_len,
+		       struct ks_err *err)
 {
 	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	return S_ISREG(st.st_mode) ? ks_fd_read_all(a, fd, CONFIG_MAX, ret, ret_len) : -EINVAL;
+		return ks_err_set(err, -errno, "read the runtime's options from %s", path);
+	if (!S_ISREG(st.st_mode))
+		return ks_err_kind(err, KS_ERR_INVALID,
+				   "the runtime's options from %s: not a regular file", path);
+	int r = ks_fd_read_all(a, fd, CONFIG_MAX, ret, ret_len);
+
+	return r < 0 ? ks_err_set(err, r, "read the runtime's options from %s", path) : 0;
 }
 
 static int read_generic(struct ks_arena *a, const uint8_t *value, size_t len,
@@ -221,10 +227,9 @@ static int read_generic(struct ks_arena *a, const uint8_t *value, size_t len,
 		r = ks_options_read_toml(a, (const char *)o->config_body.data, o->config_body.len,
 					 ret, err);
 	} else if (*o->config_path) {
-		r = read_config(a, o->config_path, &text, &n);
-		r = r < 0 ? ks_err_set(err, r, "read the runtime's options from %s",
-				       o->config_path) :
-			    ks_options_read_toml(a, text, n, ret, err);
+		r = read_config(a, o->config_path, &text, &n, err);
+		if (r == 0)
+			r = ks_options_read_toml(a, text, n, ret, err);
 	}
 	pb__runtime_options__free_unpacked(o, NULL);
 	return r;

@@ -231,7 +231,7 @@ int ks_task_metrics(struct ks_arena *a, const struct ks_task *t, const char **re
 
 /* Ends the shim when containerd has taken its events. */
 void ks_shim_stop(struct ks_shim *s);
-/** ks_shim_quiet() - no operation is at work: after a while memory goes back to the host */
+/* No operation is at work: a second later, memory goes back to the host (with glibc). */
 void ks_shim_quiet(struct ks_shim *s);
 
 /* service.c */

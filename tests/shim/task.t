@@ -277,7 +277,7 @@ mkfifo "$T/fifo.toml"
 create "$C" 10:1=runtimeoptions.v1.Options "10:2:2=$T/link.toml"
 like "$rc:$out" "1:3 *IoUid*" "also in a file that a link names"
 create "$C" 10:1=runtimeoptions.v1.Options "10:2:2=$T/fifo.toml"
-like "$rc:$out" "1:3 *options from $T/fifo.toml*" "a FIFO in its place is not waited for"
+like "$rc:$out" "1:3 *options from $T/fifo.toml: not a regular file*" "a FIFO in its place is not waited for"
 
 # A logging program that is never ready keeps one exec waiting, and nobody else.
 cat >"$T/never" <<-'L'

@@ -34,7 +34,12 @@ static void the_layout_is_that_of_this_process(void)
 	static int data = 1;
 	extern char **environ;
 	uintptr_t env = (uintptr_t)environ[0];
+	const char *preload = getenv("LD_PRELOAD");
 	struct prctl_mm_map m;
+
+	/* valgrind's own layout is what the kernel knows then. */
+	if (preload && strstr(preload, "vgpreload"))
+		return;
 
 	prctl(PR_SET_NAME, "a) Z 1 (b", 0, 0, 0);
 	CHECK_INT(ks_process_layout(&m), 0);
@@ -42,7 +47,8 @@ static void the_layout_is_that_of_this_process(void)
 	      (uintptr_t)ks_process_layout < m.end_code);
 	CHECK(m.start_data < (uintptr_t)&data && (uintptr_t)&data < m.end_data);
 	CHECK(m.start_stack > (uintptr_t)&m && m.arg_start > m.start_stack);
-	CHECK(m.arg_start < m.arg_end && m.env_start <= env && env < m.env_end);
+	CHECK(m.arg_start < m.arg_end);
+	CHECK(!env || (m.env_start <= env && env < m.env_end));
 	CHECK(m.start_brk && m.start_brk <= m.brk && m.brk == (uintptr_t)sbrk(0));
 	CHECK(m.exe_fd == (uint32_t)-1 && !m.auxv && !m.auxv_size);
 }
