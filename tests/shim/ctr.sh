@@ -152,19 +152,19 @@ ctr task kill -s KILL "$E"
 wait_for 5 status_is "$E" STOPPED
 ctr task rm "$E" >/dev/null 2>&1
 ctr c rm "$E"
-wait_for 10 told_of_delete "$E"
+wait_for 60 told_of_delete "$E"
 is "$(topics "$E")" \
 	"/tasks/create /tasks/start /tasks/exec-added /tasks/exec-started /tasks/exit /tasks/paused /tasks/resumed /tasks/exit /tasks/delete " \
 	"every event, in order"
 for i in 1 2 3 4 5; do run "$R" "$TAG-q$i" true; done
 bad=0
 for i in 1 2 3 4 5; do
-	wait_for 10 told_of_delete "$TAG-q$i"
+	wait_for 60 told_of_delete "$TAG-q$i"
 	[ "$(topics "$TAG-q$i")" = "/tasks/create /tasks/start /tasks/exit /tasks/delete " ] || bad=1
 done
 ok $bad "start before exit, however fast it ends"
 run --memory-limit 16777216 "$R" "$TAG-oom" sh -c 'x=$(head -c 100000000 /dev/zero | tr "\0" a)'
-wait_for 10 told_of_delete "$TAG-oom"
+wait_for 60 told_of_delete "$TAG-oom"
 like "$rc:$(topics "$TAG-oom")" "137:*/tasks/oom */tasks/exit */tasks/delete " "a kill for want of memory is told before the exit"
 
 # ---- a pod -------------------------------------------------------------------------
