@@ -9,6 +9,9 @@
  *
  * A rule matches when its type, major and minor do, and when all of the
  * access asked for is in the rule (allow), or any of it is (deny).
+ *
+ * Neighbours that differ by their numbers alone are tested together, each by one comparison: the
+ * kernel's verifier follows both ways of each, at every start of a container.
  */
 #include <linux/bpf.h>
 #include <string.h>
@@ -18,10 +21,24 @@
 
 #include "resources.h"
 
-#define PER_RULE 12 /* instructions, at most */
+#define PER_RULE  12 /* instructions, at most */
+#define MAX_RULES (KS_DEVICE_MAX_RULES + 16)
+
+/* Of a device number in the kernel */
+#define MINOR_BITS 20
+#define MAX_MINOR  ((1 << MINOR_BITS) - 1)
+#define MAX_MAJOR  ((1 << 12) - 1)
 
 struct prog {
-	struct bpf_insn insns[(KS_DEVICE_MAX_RULES + 16) * PER_RULE + 16];
+	struct bpf_insn insns[MAX_RULES * PER_RULE + 16];
+	size_t n;
+	/* Jumps whose target is not yet written: out of the group, and to its answer. */
+	size_t out[3], n_out, hit[MAX_RULES], n_hit;
+};
+
+/* The rules in the order in which they are tested: from the last to the first. */
+struct tests {
+	const struct ks_spec_device_rule *v[MAX_RULES];
 	size_t n;
 };
 
@@ -34,7 +51,7 @@ static void emit(struct prog *p, uint8_t code, unsigned int dst, unsigned int sr
 	p->n++;
 }
 
-/* r2 type, r3 access, r4 major, r5 minor; r1 scratch after that */
+/* r2 type, r3 access, r4 major, r5 minor, r6 both; r1 scratch after that */
 static void emit_prologue(struct prog *p)
 {
 	emit(p, BPF_LDX | BPF_MEM | BPF_W, 2, 1, 0, 0);
@@ -43,6 +60,9 @@ static void emit_prologue(struct prog *p)
 	emit(p, BPF_ALU | BPF_RSH | BPF_K, 3, 0, 0, 16);
 	emit(p, BPF_LDX | BPF_MEM | BPF_W, 4, 1, 4, 0);
 	emit(p, BPF_LDX | BPF_MEM | BPF_W, 5, 1, 8, 0);
+	emit(p, BPF_ALU | BPF_MOV | BPF_X, 6, 4, 0, 0);
+	emit(p, BPF_ALU | BPF_LSH | BPF_K, 6, 0, 0, MINOR_BITS);
+	emit(p, BPF_ALU | BPF_OR | BPF_X, 6, 5, 0, 0);
 }
 
 static int access_mask(const char *access)
@@ -57,45 +77,116 @@ static int access_mask(const char *access)
 	return mask ? mask : BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD;
 }
 
-/* Jumps over the rest of the rule are patched when its length is known. */
-static void emit_rule(struct prog *p, const struct ks_spec_device_rule *rule)
+static void emit_jump(struct prog *p, size_t *list, size_t *n, uint8_t op, unsigned int reg,
+		      int64_t imm)
 {
-	size_t jumps[4], n = 0;
+	list[*n] = p->n;
+	(*n)++;
+	emit(p, BPF_JMP32 | op | BPF_K, reg, 0, 0, (int32_t)imm);
+}
+
+static void land(struct prog *p, const size_t *jumps, size_t *n)
+{
+	while (*n) {
+		(*n)--;
+		p->insns[jumps[*n]].off = (int16_t)(p->n - jumps[*n] - 1);
+	}
+}
+
+static bool is_any(const struct ks_opt_i64 *n)
+{
+	return !n->set || n->v < 0;
+}
+
+static bool is_any_device(const struct ks_spec_device_rule *r)
+{
+	return is_any(&r->major) && is_any(&r->minor);
+}
+
+/* No device has such a number. */
+static bool never_matches(const struct ks_spec_device_rule *r)
+{
+	return (!is_any(&r->major) && r->major.v > MAX_MAJOR) ||
+	       (!is_any(&r->minor) && r->minor.v > MAX_MINOR);
+}
+
+/* 0: of all types */
+static int type_of(const struct ks_spec_device_rule *r)
+{
+	return ks_str_empty(r->type) || ks_streq(r->type, "a") ? 0 :
+	       ks_streq(r->type, "b")			       ? BPF_DEVCG_DEV_BLOCK :
+								 BPF_DEVCG_DEV_CHAR;
+}
+
+static bool in_one_group(const struct ks_spec_device_rule *a, const struct ks_spec_device_rule *b)
+{
+	return a->allow == b->allow && type_of(a) == type_of(b) &&
+	       access_mask(a->access) == access_mask(b->access);
+}
+
+static void emit_group_tests(struct prog *p, const struct ks_spec_device_rule *rule)
+{
 	int mask = access_mask(rule->access);
 	int all = access_mask(NULL);
 
-	if (!ks_str_empty(rule->type) && !ks_streq(rule->type, "a")) {
-		jumps[n++] = p->n;
-		emit(p, BPF_JMP | BPF_JNE | BPF_K, 2, 0, 0,
-		     ks_streq(rule->type, "b") ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
-	}
+	if (type_of(rule))
+		emit_jump(p, p->out, &p->n_out, BPF_JNE, 2, type_of(rule));
 	if (mask != all) {
 		emit(p, BPF_ALU | BPF_MOV | BPF_X, 1, 3, 0, 0);
 		emit(p, BPF_ALU | BPF_AND | BPF_K, 1, 0, 0, rule->allow ? all & ~mask : mask);
-		jumps[n++] = p->n;
-		emit(p, (uint8_t)(BPF_JMP | (rule->allow ? BPF_JNE : BPF_JEQ) | BPF_K), 1, 0, 0, 0);
+		emit_jump(p, p->out, &p->n_out, rule->allow ? BPF_JNE : BPF_JEQ, 1, 0);
 	}
-	if (rule->major.set && rule->major.v >= 0) {
-		jumps[n++] = p->n;
-		emit(p, BPF_JMP | BPF_JNE | BPF_K, 4, 0, 0, (int32_t)rule->major.v);
-	}
-	if (rule->minor.set && rule->minor.v >= 0) {
-		jumps[n++] = p->n;
-		emit(p, BPF_JMP | BPF_JNE | BPF_K, 5, 0, 0, (int32_t)rule->minor.v);
-	}
-	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, rule->allow);
+}
+
+/* The last of a group goes on to its answer, or out of it; the others to the answer, or on. */
+static void emit_numbers(struct prog *p, const struct ks_spec_device_rule *r, bool last)
+{
+	unsigned int reg = is_any(&r->minor) ? 4 : is_any(&r->major) ? 5 : 6;
+	int64_t v = reg == 4 ? r->major.v :
+		    reg == 5 ? r->minor.v :
+			       r->major.v << MINOR_BITS | r->minor.v;
+
+	if (last)
+		emit_jump(p, p->out, &p->n_out, BPF_JNE, reg, v);
+	else
+		emit_jump(p, p->hit, &p->n_hit, BPF_JEQ, reg, v);
+}
+
+/* A group, or its part up to a rule for any device, which leaves nothing for those behind it. */
+static size_t emit_group(struct prog *p, const struct ks_spec_device_rule *const *v, size_t n)
+{
+	size_t size = 1;
+
+	while (size < n && in_one_group(v[0], v[size]))
+		size++;
+	emit_group_tests(p, v[0]);
+	for (size_t i = 0; i < size && !is_any_device(v[i]); i++)
+		emit_numbers(p, v[i], i + 1 == size);
+	land(p, p->hit, &p->n_hit);
+	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, v[0]->allow);
 	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-	for (size_t i = 0; i < n; i++)
-		p->insns[jumps[i]].off = (int16_t)(p->n - jumps[i] - 1);
+	land(p, p->out, &p->n_out);
+	return size;
+}
+
+static void add_test(struct tests *t, const struct ks_spec_device_rule *r)
+{
+	if (!never_matches(r))
+		t->v[t->n++] = r;
 }
 
 static void build(struct prog *p, const struct ks_device_plan *plan)
 {
-	emit_prologue(p);
+	struct tests t = { .n = 0 };
+
 	for (size_t i = plan->n; i-- > 0;)
-		emit_rule(p, &plan->rules[i]);
+		if (!ks_device_rule_repeats(plan, i))
+			add_test(&t, &plan->rules[i]);
 	for (size_t i = ks_n_default_device_rules; i-- > 0 && !plan->allow_all;)
-		emit_rule(p, &ks_default_device_rules[i]);
+		add_test(&t, &ks_default_device_rules[i]);
+	emit_prologue(p);
+	for (size_t i = 0; i < t.n;)
+		i += emit_group(p, &t.v[i], t.n - i);
 	emit(p, BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, plan->allow_all);
 	emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }

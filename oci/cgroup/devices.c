@@ -68,6 +68,44 @@ static int check(const struct ks_spec_device_rule *r, size_t i, struct ks_err *e
 	return 0;
 }
 
+static bool same_number(const struct ks_opt_i64 *a, const struct ks_opt_i64 *b)
+{
+	return is_any(a) ? is_any(b) : !is_any(b) && a->v == b->v;
+}
+
+static const char *type_of(const struct ks_spec_device_rule *r)
+{
+	return is_any_type(r) ? "a" : r->type;
+}
+
+static const char *access_of(const struct ks_spec_device_rule *r)
+{
+	return has_all_access(r->access) ? "rwm" : r->access;
+}
+
+static bool same(const struct ks_spec_device_rule *a, const struct ks_spec_device_rule *b)
+{
+	return a->allow == b->allow && ks_streq(type_of(a), type_of(b)) &&
+	       same_number(&a->major, &b->major) && same_number(&a->minor, &b->minor) &&
+	       ks_streq(access_of(a), access_of(b));
+}
+
+bool ks_device_rule_repeats(const struct ks_device_plan *plan, size_t i)
+{
+	const struct ks_spec_device_rule *rule = &plan->rules[i];
+	bool found = false;
+
+	for (size_t k = 0; k < ks_n_default_device_rules && !plan->allow_all; k++)
+		found |= same(rule, &ks_default_device_rules[k]);
+	for (size_t k = 0; k < i; k++) {
+		/* What was there may have been taken away. */
+		if (!plan->rules[k].allow)
+			return false;
+		found |= same(rule, &plan->rules[k]);
+	}
+	return found;
+}
+
 int ks_device_plan(const struct ks_list *rules, struct ks_device_plan *ret, struct ks_err *err)
 {
 	const struct ks_spec_device_rule *v = rules->v;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <kshim/fd.h>
 #include <kshim/process.h>
@@ -234,10 +236,18 @@ static int apply_rdma(const struct ks_cgroup *cg, const struct ks_spec_resources
 	return r < 0 || fd < 0 ? r : ks_cgroup_write_rdma(fd, res, err);
 }
 
-static int write_rule(int fd, const struct ks_spec_device_rule *rule, struct ks_err *err)
+/* The files of a devices directory, each opened when it is first written. */
+struct device_files {
+	int dir, deny, allow;
+};
+
+static int write_rule(struct device_files *f, const struct ks_spec_device_rule *rule,
+		      struct ks_err *err)
 {
 	char major[24] = "*", minor[24] = "*", line[80];
 	const char *type = ks_str_empty(rule->type) ? "a" : rule->type;
+	const char *file = rule->allow ? "devices.allow" : "devices.deny";
+	int *fd = rule->allow ? &f->allow : &f->deny;
 
 	if (rule->major.set && rule->major.v >= 0)
 		ks_fmt(major, sizeof(major), "%lld", (long long)rule->major.v);
@@ -245,14 +255,34 @@ static int write_rule(int fd, const struct ks_spec_device_rule *rule, struct ks_
 		ks_fmt(minor, sizeof(minor), "%lld", (long long)rule->minor.v);
 	ks_fmt(line, sizeof(line), "%s %s:%s %s", type, major, minor,
 	       ks_str_empty(rule->access) ? "rwm" : rule->access);
-	return ks_cgroup_write(fd, rule->allow ? "devices.allow" : "devices.deny", line, err);
+	if (*fd < 0)
+		*fd = openat(f->dir, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* The kernel takes each write as one rule. */
+	if (*fd < 0 || write(*fd, line, strlen(line)) < 0)
+		return ks_err_set(err, -errno, "write \"%s\" to cgroup file %s", line, file);
+	return 0;
+}
+
+static int write_rules(struct device_files *f, const struct ks_device_plan *plan,
+		       struct ks_err *err)
+{
+	const struct ks_spec_device_rule all = { .allow = plan->allow_all };
+	/* A new v1 directory has what its parent has: it is brought to the start first. */
+	int r = write_rule(f, &all, err);
+
+	for (size_t i = 0; i < ks_n_default_device_rules && r == 0 && !plan->allow_all; i++)
+		r = write_rule(f, &ks_default_device_rules[i], err);
+	for (size_t i = 0; i < plan->n && r == 0; i++) {
+		if (!ks_device_rule_repeats(plan, i))
+			r = write_rule(f, &plan->rules[i], err);
+	}
+	return r;
 }
 
 static int apply_devices(const struct ks_cgroup *cg, const struct ks_list *rules,
 			 struct ks_err *err)
 {
-	ks_auto_fd int fd = -EBADF;
-	const struct ks_spec_device_rule all = { .allow = false };
+	struct device_files f = { -EBADF, -EBADF, -EBADF };
 	char dir[PATH_MAX];
 	struct ks_device_plan plan;
 	int r = ks_device_plan(rules, &plan, err);
@@ -260,16 +290,12 @@ static int apply_devices(const struct ks_cgroup *cg, const struct ks_list *rules
 	/* Nothing is asked for, and nothing can be had: as runc, which cannot either. */
 	if (r < 0 || (!rules->n && ks_cgroup_dir(cg, "devices", dir) < 0))
 		return r;
-	r = open_controller(cg, "devices", true, &fd, err);
-	if (r < 0)
-		return r;
-	/* A new v1 directory has what its parent has: it is brought to the start first. */
-	r = plan.allow_all ? ks_cgroup_write(fd, "devices.allow", "a", err) :
-			     write_rule(fd, &all, err);
-	for (size_t i = 0; i < ks_n_default_device_rules && r == 0 && !plan.allow_all; i++)
-		r = write_rule(fd, &ks_default_device_rules[i], err);
-	for (size_t i = 0; i < plan.n && r == 0; i++)
-		r = write_rule(fd, &plan.rules[i], err);
+	r = open_controller(cg, "devices", true, &f.dir, err);
+	if (r == 0)
+		r = write_rules(&f, &plan, err);
+	ks_fd_close(f.allow);
+	ks_fd_close(f.deny);
+	ks_fd_close(f.dir);
 	return r;
 }
 

@@ -27,6 +27,8 @@ struct ks_device_plan {
 };
 
 int ks_device_plan(const struct ks_list *rules, struct ks_device_plan *ret, struct ks_err *err);
+/* Whether it allows what the start or a rule before has allowed, and nothing has denied since. */
+bool ks_device_rule_repeats(const struct ks_device_plan *plan, size_t i);
 
 /* Attaches the device program to a new cgroup2 directory. */
 int ks_cgroup2_set_devices(int dirfd, const struct ks_list *rules, struct ks_err *err);
