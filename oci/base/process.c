@@ -306,15 +306,36 @@ int ks_tool_run(struct ks_arena *a, char *const argv[], const int *keep, struct 
 	return 0;
 }
 
+static int days_in(int year, int month)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[month - 1] + (leap && month == 2);
+}
+
+/* Of a time since 1970. gmtime_r(3) would read /etc/localtime first, at each start of a container.
+ */
+static void write_rfc3339(char buf[static 40], int64_t seconds, long ns)
+{
+	int64_t left = seconds / 86400;
+	int rest = (int)(seconds % 86400), year = 1970, month = 1;
+
+	while (left >= days_in(year, month)) {
+		left -= days_in(year, month);
+		month = month % 12 + 1;
+		year += month == 1;
+	}
+	ks_fmt(buf, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", year, month, (int)left + 1,
+	       rest / 3600, rest / 60 % 60, rest % 60, ns);
+}
+
 const char *ks_now_rfc3339(char buf[static 40])
 {
 	struct timespec ts;
-	struct tm tm;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	ks_fmt(buf, 40, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
-	       tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ts.tv_nsec);
+	write_rfc3339(buf, ts.tv_sec, ts.tv_nsec);
 	return buf;
 }
 

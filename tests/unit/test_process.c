@@ -105,6 +105,24 @@ static void texts(void)
 	CHECK_INT(strlen(boot), 36);
 }
 
-TEST_MAIN(CASE(a_process_is_known_by_its_start), CASE(a_name_with_brackets_does_not_confuse),
-	  CASE(the_layout_is_that_of_this_process), CASE(a_zombie_is_not_alive), CASE(tools),
-	  CASE(texts))
+/* Each day of 150 years, and the seconds around its ends, against the C library's calendar. */
+static void dates_are_those_of_the_calendar(void)
+{
+	static const int around[] = { 0, 1, 43200, 86399 };
+	char got[40], want[40];
+
+	for (int64_t day = 0; day < 150 * 366; day++)
+		for (size_t i = 0; i < KS_ARRAY_LEN(around); i++) {
+			time_t t = (time_t)(day * 86400 + around[i]);
+			struct tm tm;
+
+			gmtime_r(&t, &tm);
+			strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%S.000000007Z", &tm);
+			write_rfc3339(got, t, 7);
+			CHECK_STR(got, want);
+		}
+}
+
+TEST_MAIN(CASE(dates_are_those_of_the_calendar), CASE(a_process_is_known_by_its_start),
+	  CASE(a_name_with_brackets_does_not_confuse), CASE(the_layout_is_that_of_this_process),
+	  CASE(a_zombie_is_not_alive), CASE(tools), CASE(texts))
