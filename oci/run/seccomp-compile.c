@@ -179,6 +179,8 @@ int ks_seccomp_compile(struct ks_json_ctx *ctx, const struct ks_seccomp_profile 
 		r = export_program(ctx->arena, scmp, ret, ret_len, ctx->err);
 	if (r == 0)
 		r = ks_seccomp_add_enosys(ctx, p, scmp, ret, ret_len);
+	if (r == 0)
+		ks_seccomp_shrink(ctx->arena, ret, ret_len);
 	seccomp_release(scmp);
 	return r;
 }

@@ -25,7 +25,7 @@
 #include "seccomp.h"
 
 #define DIR_NAME "seccomp"
-#define FORMAT	 2 /* of what stands before libseccomp's program */
+#define FORMAT	 3 /* of what is made of libseccomp's program */
 
 static const struct ks_json_name actions[] = {
 	{ "SCMP_ACT_KILL", KS_ACT_KILL },

@@ -56,7 +56,7 @@ includes() { tests/lint/includes.pl "${ALL_C[@]}"; }
 # with who speaks to it.
 libraries() {
 	grep -lE '#include <yajl' -- "${ALL_C[@]}" | grep -v '^oci/base/json'
-	grep -lE '#include <seccomp\.h>' -- "${ALL_C[@]}" | grep -v '^oci/run/seccomp'
+	grep -lE '#include <seccomp\.h>' -- "${ALL_C[@]}" | grep -vE '^(oci/run|tests/unit)/(test_)?seccomp'
 	grep -lE '#include <sys/capability\.h>' -- "${ALL_C[@]}" | grep -v '^oci/run/caps\.c'
 	grep -lE '#include <libmount' -- "${ALL_C[@]}" | grep -v '^oci/mount/'
 	grep -lE '#include <blkid' -- "${ALL_C[@]}" | grep -v '^volumes/fs\.c'
