@@ -2,7 +2,7 @@
 # What is run on the build: tests, lint, benchmarks, the demo.
 
 .PHONY: check check-podman check-docker check-containerd check-engines diff check-unit check-root check-asan check-ubsan check-valgrind fuzz fuzz-replay \
-	test-programs lint format bench demo coverage man clean compile_commands.json
+	test-programs lint format bench demo text-order coverage man clean compile_commands.json
 
 SCRIPTS := $(sort $(wildcard tests/cli/*.t tests/volumes/*.t tests/engines/*.t tests/shim/*.t tests/diff/*.t))
 # T=NAME picks scripts, or unit tests, by a part of their path.
@@ -108,6 +108,12 @@ demo:
 	$(MAKE) --no-print-directory all
 	mkdir -p $(CACHE)
 	contrib/demo/demo.sh $(B)/kshim $(CACHE)
+
+# What lies together in the program, after a change of what is executed.
+text-order:
+	$(MAKE) --no-print-directory B=$(B)/text-order ORDER= MAP=-Wl,-Map=$(B)/text-order/kshim.map all
+	contrib/text-order/text-order.sh $(B)/text-order >$(B)/text-order/new.ld
+	mv $(B)/text-order/new.ld $(ORDER_LD)
 
 coverage:
 	$(MAKE) --no-print-directory B=build/coverage SANITIZE=--coverage OPT="-O0 -g" check

@@ -29,7 +29,7 @@ my %home = (
 );
 
 for my $file (@ARGV) {
-	next if $file =~ m{^tests/};
+	next if $file =~ m{^(tests|contrib)/};
 	my $folder;
 	if ($file =~ m{^include/kshim/(\w+)\.h$}) {
 		$folder = $home{$1} // 'oci/base';
