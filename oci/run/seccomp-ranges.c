@@ -350,6 +350,9 @@ void ks_seccomp_shrink(struct ks_arena *a, char **prog, size_t *len)
 			 .n = *len / sizeof(struct sock_filter) };
 	struct new p = { .max = o.n };
 
+	/* Linux does not take it, and to follow it could take long. */
+	if (o.n > BPF_MAXINSNS)
+		return;
 	o.ranges = ks_arena_array(a, MAX_RANGES, sizeof(*o.ranges));
 	o.stack = ks_arena_array(a, MAX_RANGES, sizeof(*o.stack));
 	p.v = ks_arena_array(a, o.n, sizeof(*p.v));

@@ -16,7 +16,7 @@ run() { # OPTIONS… ID COMMAND…
 	try ctr run --rm $RT --rootfs "$@"
 }
 
-ctr events >"$T/events" 2>/dev/null &
+timeout -k 1 1200 "${CTR[@]}" events >"$T/events" 2>/dev/null &
 events=$!
 stop_all() {
 	kill "$events" 2>/dev/null
@@ -215,7 +215,7 @@ kill -KILL "$victim"
 sleep 0.3
 ctd_start
 kill "$events" 2>/dev/null
-ctr events >"$T/events2" 2>/dev/null &
+timeout -k 1 1200 "${CTR[@]}" events >"$T/events2" 2>/dev/null &
 events=$!
 is "$(ctr task ls | grep -c RUNNING)" 19 "containerd killed and started again: the tasks run"
 status_is "$TAG-r2" STOPPED

@@ -169,6 +169,21 @@ static void a_program_of_the_greatest_length(void)
 	ks_arena_done(&p.arena);
 }
 
+static void what_linux_does_not_take_is_left_alone(void)
+{
+	struct program p = { .arena = KS_ARENA_INIT };
+
+	p.old = KS_ARENA_NEWV(&p.arena, struct sock_filter, BPF_MAXINSNS + 1);
+	while (p.n_old < BPF_MAXINSNS + 1)
+		put(&p, BPF_RET | BPF_K, 0, 0, 1);
+	shrink(&p);
+	CHECK_INT(p.n_new, BPF_MAXINSNS + 1);
+	p.n_old--;
+	shrink(&p);
+	CHECK(p.n_new < BPF_MAXINSNS);
+	ks_arena_done(&p.arena);
+}
+
 static void random_programs_are_understood_or_left_alone(void)
 {
 	static const uint16_t codes[] = {
@@ -230,4 +245,5 @@ static void a_broken_program_is_left_alone(void)
 }
 
 TEST_MAIN(CASE(profiles_of_every_kind), CASE(a_program_of_the_greatest_length),
+	  CASE(what_linux_does_not_take_is_left_alone),
 	  CASE(random_programs_are_understood_or_left_alone), CASE(a_broken_program_is_left_alone))

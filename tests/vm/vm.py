@@ -206,7 +206,8 @@ def suites():
     # The longest first: the last of them are short, and no processor waits for long.
     return {
         "cli": ("6.1", "", 1200, tap + cli),
-        "shim": ("6.1", "", 1200, tap + "tests/shim/{task,checkpoint,ctr-?,cri-?}.t"),
+        "ctr": ("6.1", "", 1200, tap + "tests/shim/ctr-?.t"),
+        "shim": ("6.1", "", 1200, tap + "tests/shim/{task,checkpoint,cri-?}.t"),
         "volumes": ("6.1", "", 1200, tap + "build/unit/test_* tests/volumes/{emptydir,claims}.t"),
         "containerd": ("6.1", "", 600, tap + "tests/cli/engines.t tests/engines/containerd.t"),
         "v1": ("6.1", "kshim.cgroup=v1", 600, tap + short),
