@@ -89,7 +89,7 @@ static bool executes_program(pid_t pid)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	return stat(path, &st) == 0 && st.st_ino == program.st_ino && st.st_size == program.st_size;
+	return stat(path, &st) == 0 && st.st_dev == program.st_dev && st.st_ino == program.st_ino;
 }
 
 static int open_proc(pid_t pid, const char *name, int flags)
@@ -113,9 +113,11 @@ static Elf64_Addr base_of(pid_t pid)
 	return r;
 }
 
+/* A process that was killed meanwhile has no memory any more. */
 static void poke(int mem, Elf64_Addr at, unsigned char byte)
 {
-	if (pwrite(mem, &byte, 1, (off_t)at) != 1)
+	if (pwrite(mem, &byte, 1, (off_t)at) < 0 && errno != EIO && errno != ESRCH &&
+	    errno != EBADF)
 		err(1, "write to a traced process");
 }
 
@@ -169,6 +171,7 @@ static bool hit(pid_t pid)
 	if (!bsearch(&f, functions, n_functions, sizeof(f), by_address))
 		return false;
 	if (f == fails) {
+		note(pid, f);
 		/* The call returns at once, with -1. */
 		r.rip = (unsigned long long)ptrace(PTRACE_PEEKDATA, pid, r.rsp, 0);
 		r.rsp += 8;
@@ -238,7 +241,9 @@ int main(int argc, char *argv[])
 			break;
 		if (pid > 0 && WIFSTOPPED(status))
 			ptrace(PTRACE_CONT, pid, 0, stopped(pid, status));
-		else if (pid == first)
+		else if (pid > 0)
+			base[pid] = 0;
+		if (pid == first && !WIFSTOPPED(status))
 			code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 	}
 	fclose(out);

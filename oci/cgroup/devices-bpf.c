@@ -21,7 +21,7 @@
 
 #include "resources.h"
 
-#define PER_RULE  12 /* instructions, at most */
+#define PER_RULE  7 /* instructions, at most: type 1, access 3, number 1, answer 2 */
 #define MAX_RULES (KS_DEVICE_MAX_RULES + 16)
 
 /* Of a device number in the kernel */

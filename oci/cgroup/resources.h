@@ -17,7 +17,8 @@ int ks_cgroup1_block_io(int dirfd, const struct ks_spec_block_io *b, struct ks_e
 int ks_cgroup2_block_io(int dirfd, const struct ks_spec_block_io *b, struct ks_err *err);
 bool ks_block_io_is_set(const struct ks_spec_block_io *b);
 
-#define KS_DEVICE_MAX_RULES 480 /* a program on v2 has 12 instructions for each */
+#define KS_DEVICE_MAX_RULES \
+	480 /* a program on v2 has up to 7 instructions for each, and Linux takes 4096 */
 
 /* The rules that are left to be applied, in their order, upon a start. */
 struct ks_device_plan {

@@ -59,6 +59,11 @@ struct new
 	size_t *kept, *near;
 };
 
+static bool is_ja(const struct sock_filter *f)
+{
+	return f->code == (BPF_JMP | BPF_JA);
+}
+
 static bool learn_arch(struct old *o, uint32_t arch)
 {
 	for (size_t i = 0; i < o->n_archs; i++)
@@ -106,7 +111,7 @@ static bool jump(struct old *o, struct pending *p, int64_t arch)
 {
 	const struct sock_filter *f = &o->v[p->pc];
 
-	if (f->code == (BPF_JMP | BPF_JA)) {
+	if (is_ja(f)) {
 		p->pc += 1 + (size_t)f->k;
 		return true;
 	}
@@ -257,7 +262,7 @@ static void keep_what_follows(const struct old *o, size_t *kept)
 			continue;
 		if (BPF_CLASS(f->code) != BPF_JMP) {
 			kept[pc + 1] = 0;
-		} else if (BPF_OP(f->code) == BPF_JA) {
+		} else if (is_ja(f)) {
 			kept[pc + 1 + f->k] = 0;
 		} else {
 			kept[pc + 1 + f->jt] = 0;
@@ -274,7 +279,7 @@ static bool copy_kept(const struct old *o, struct new *p)
 
 		if (p->kept[pc] == SIZE_MAX)
 			continue;
-		if (f.code == (BPF_JMP | BPF_JA)) {
+		if (is_ja(&f)) {
 			f.k = (uint32_t)distance(p, p->kept[pc + 1 + f.k]);
 		} else if (BPF_CLASS(f.code) == BPF_JMP) {
 			f.jt = (uint8_t)distance(p, p->kept[pc + 1 + f.jt]);
@@ -309,8 +314,7 @@ static bool is_sound(const struct old *o)
 		if (BPF_CLASS(f->code) == BPF_RET)
 			continue;
 		if (!left || (BPF_CLASS(f->code) == BPF_JMP &&
-			      (f->code == (BPF_JMP | BPF_JA) ? f->k >= left :
-							       f->jt >= left || f->jf >= left)))
+			      (is_ja(f) ? f->k >= left : f->jt >= left || f->jf >= left)))
 			return false;
 	}
 	return true;

@@ -241,6 +241,12 @@ static void a_broken_program_is_left_alone(void)
 	p.n_old = 0;
 	shrink(&p);
 	CHECK_INT(p.n_new, 0);
+	/* Nearly a jump, behind the first look at an argument: its k is no distance. */
+	put(&p, BPF_LD | BPF_W | BPF_ABS, 0, 0, 16);
+	put(&p, BPF_JMP | BPF_JA | BPF_X, 0, 0, 1000000);
+	put(&p, BPF_RET | BPF_K, 0, 0, 2);
+	shrink(&p);
+	CHECK_INT(p.n_new, 3);
 	ks_arena_done(&p.arena);
 }
 
