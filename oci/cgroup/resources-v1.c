@@ -244,7 +244,7 @@ struct device_files {
 static int write_rule(struct device_files *f, const struct ks_spec_device_rule *rule,
 		      struct ks_err *err)
 {
-	char major[24] = "*", minor[24] = "*", line[80];
+	char major[24] = "*", minor[24] = "*", access[4] = "rwm", line[80];
 	const char *type = ks_str_empty(rule->type) ? "a" : rule->type;
 	const char *file = rule->allow ? "devices.allow" : "devices.deny";
 	int *fd = rule->allow ? &f->allow : &f->deny;
@@ -253,8 +253,11 @@ static int write_rule(struct device_files *f, const struct ks_spec_device_rule *
 		ks_fmt(major, sizeof(major), "%lld", (long long)rule->major.v);
 	if (rule->minor.set && rule->minor.v >= 0)
 		ks_fmt(minor, sizeof(minor), "%lld", (long long)rule->minor.v);
-	ks_fmt(line, sizeof(line), "%s %s:%s %s", type, major, minor,
-	       ks_str_empty(rule->access) ? "rwm" : rule->access);
+	/* The kernel reads three letters: each is said once. */
+	if (!ks_str_empty(rule->access))
+		ks_fmt(access, sizeof(access), "%s%s%s", strchr(rule->access, 'r') ? "r" : "",
+		       strchr(rule->access, 'w') ? "w" : "", strchr(rule->access, 'm') ? "m" : "");
+	ks_fmt(line, sizeof(line), "%s %s:%s %s", type, major, minor, access);
 	if (*fd < 0)
 		*fd = openat(f->dir, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	/* The kernel takes each write as one rule. */

@@ -284,4 +284,14 @@ try "$K" run -b "$B" "$TAG-d"
 [ "$rc" = 0 ] && [ "$out" -ge 1 ]
 ok $? "the same place below each cgroup mount for an absolute cgroupsPath"
 find /sys/fs/cgroup -maxdepth 3 -depth -type d -name "$TAG-deep" -exec rmdir {} + 2>/dev/null
+# The kernel's v1 reads three letters of an access.
+if [ -d /sys/fs/cgroup/devices ]; then
+	bundle "$T/letters" '.process.args = ["sleep", "1000"] | .linux.resources.devices = [{allow: false, access: "rwm"}, {allow: true, type: "c", major: 10, minor: 229, access: "mmmrw"}, {allow: true, type: "c", major: 10, minor: 229, access: "rwm"}]'
+	"$K" run -d -b "$T/letters" "$TAG-letters" </dev/null >/dev/null 2>&1
+	like "$(cat "/sys/fs/cgroup/devices/kshim-$TAG-letters/devices.list")" "*c 10:229 rwm*" "letters of an access that repeat"
+	"$K" delete --force "$TAG-letters"
+else
+	skip "letters of an access that repeat" "no v1 devices controller here"
+fi
+
 no_leaks
