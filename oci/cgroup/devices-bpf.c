@@ -29,6 +29,11 @@
 #define MAX_MINOR  ((1 << MINOR_BITS) - 1)
 #define MAX_MAJOR  ((1 << 12) - 1)
 
+_Static_assert((int)KS_DEVICE_MKNOD == (int)BPF_DEVCG_ACC_MKNOD &&
+		       (int)KS_DEVICE_READ == (int)BPF_DEVCG_ACC_READ &&
+		       (int)KS_DEVICE_WRITE == (int)BPF_DEVCG_ACC_WRITE,
+	       "as the kernel asks");
+
 struct prog {
 	struct bpf_insn insns[MAX_RULES * PER_RULE + 16];
 	size_t n;
@@ -65,18 +70,6 @@ static void emit_prologue(struct prog *p)
 	emit(p, BPF_ALU | BPF_OR | BPF_X, 6, 5, 0, 0);
 }
 
-static int access_mask(const char *access)
-{
-	int mask = 0;
-
-	for (; access && *access; access++)
-		mask |= *access == 'r' ? BPF_DEVCG_ACC_READ :
-			*access == 'w' ? BPF_DEVCG_ACC_WRITE :
-			*access == 'm' ? BPF_DEVCG_ACC_MKNOD :
-					 0;
-	return mask ? mask : BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE | BPF_DEVCG_ACC_MKNOD;
-}
-
 static void emit_jump(struct prog *p, size_t *list, size_t *n, uint8_t op, unsigned int reg,
 		      int64_t imm)
 {
@@ -93,47 +86,36 @@ static void land(struct prog *p, const size_t *jumps, size_t *n)
 	}
 }
 
-static bool is_any(const struct ks_opt_i64 *n)
-{
-	return !n->set || n->v < 0;
-}
-
 static bool is_any_device(const struct ks_spec_device_rule *r)
 {
-	return is_any(&r->major) && is_any(&r->minor);
+	return ks_device_any_number(&r->major) && ks_device_any_number(&r->minor);
 }
 
 /* No device has such a number. */
 static bool never_matches(const struct ks_spec_device_rule *r)
 {
-	return (!is_any(&r->major) && r->major.v > MAX_MAJOR) ||
-	       (!is_any(&r->minor) && r->minor.v > MAX_MINOR);
-}
-
-/* 0: of all types */
-static int type_of(const struct ks_spec_device_rule *r)
-{
-	return ks_str_empty(r->type) || ks_streq(r->type, "a") ? 0 :
-	       ks_streq(r->type, "b")			       ? BPF_DEVCG_DEV_BLOCK :
-								 BPF_DEVCG_DEV_CHAR;
+	return (!ks_device_any_number(&r->major) && r->major.v > MAX_MAJOR) ||
+	       (!ks_device_any_number(&r->minor) && r->minor.v > MAX_MINOR);
 }
 
 static bool in_one_group(const struct ks_spec_device_rule *a, const struct ks_spec_device_rule *b)
 {
-	return a->allow == b->allow && type_of(a) == type_of(b) &&
-	       access_mask(a->access) == access_mask(b->access);
+	return a->allow == b->allow && ks_device_type(a) == ks_device_type(b) &&
+	       ks_device_access(a) == ks_device_access(b);
 }
 
 static void emit_group_tests(struct prog *p, const struct ks_spec_device_rule *rule)
 {
-	int mask = access_mask(rule->access);
-	int all = access_mask(NULL);
+	int mask = ks_device_access(rule);
+	char type = ks_device_type(rule);
 
-	if (type_of(rule))
-		emit_jump(p, p->out, &p->n_out, BPF_JNE, 2, type_of(rule));
-	if (mask != all) {
+	if (type != 'a')
+		emit_jump(p, p->out, &p->n_out, BPF_JNE, 2,
+			  type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+	if (mask != KS_DEVICE_ALL) {
 		emit(p, BPF_ALU | BPF_MOV | BPF_X, 1, 3, 0, 0);
-		emit(p, BPF_ALU | BPF_AND | BPF_K, 1, 0, 0, rule->allow ? all & ~mask : mask);
+		emit(p, BPF_ALU | BPF_AND | BPF_K, 1, 0, 0,
+		     rule->allow ? KS_DEVICE_ALL & ~mask : mask);
 		emit_jump(p, p->out, &p->n_out, rule->allow ? BPF_JNE : BPF_JEQ, 1, 0);
 	}
 }
@@ -141,7 +123,9 @@ static void emit_group_tests(struct prog *p, const struct ks_spec_device_rule *r
 /* The last of a group goes on to its answer, or out of it; the others to the answer, or on. */
 static void emit_numbers(struct prog *p, const struct ks_spec_device_rule *r, bool last)
 {
-	unsigned int reg = is_any(&r->minor) ? 4 : is_any(&r->major) ? 5 : 6;
+	unsigned int reg = ks_device_any_number(&r->minor) ? 4 :
+			   ks_device_any_number(&r->major) ? 5 :
+							     6;
 	int64_t v = reg == 4 ? r->major.v :
 		    reg == 5 ? r->minor.v :
 			       r->major.v << MINOR_BITS | r->minor.v;

@@ -26,26 +26,29 @@ const struct ks_spec_device_rule ks_default_device_rules[] = {
 };
 const size_t ks_n_default_device_rules = KS_ARRAY_LEN(ks_default_device_rules);
 
-/* A number of -1 stands for any, as when there is none. */
-static bool is_any(const struct ks_opt_i64 *n)
+/* -1, or no number at all. */
+bool ks_device_any_number(const struct ks_opt_i64 *n)
 {
 	return !n->set || n->v < 0;
 }
 
-static bool has_all_access(const char *access)
+char ks_device_type(const struct ks_spec_device_rule *r)
 {
-	return ks_str_empty(access) ||
-	       (strchr(access, 'r') && strchr(access, 'w') && strchr(access, 'm'));
+	return ks_str_empty(r->type) ? 'a' : *r->type;
 }
 
-static bool is_any_type(const struct ks_spec_device_rule *r)
+int ks_device_access(const struct ks_spec_device_rule *r)
 {
-	return ks_str_empty(r->type) || ks_streq(r->type, "a");
+	int mask = 0;
+
+	for (const char *c = r->access; c && *c; c++)
+		mask |= *c == 'r' ? KS_DEVICE_READ : *c == 'w' ? KS_DEVICE_WRITE : KS_DEVICE_MKNOD;
+	return mask ? mask : KS_DEVICE_ALL;
 }
 
 static bool matches_all(const struct ks_spec_device_rule *r)
 {
-	return is_any_type(r) && has_all_access(r->access);
+	return ks_device_type(r) == 'a' && ks_device_access(r) == KS_DEVICE_ALL;
 }
 
 static int check(const struct ks_spec_device_rule *r, size_t i, struct ks_err *err)
@@ -61,7 +64,8 @@ static int check(const struct ks_spec_device_rule *r, size_t i, struct ks_err *e
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "linux.resources.devices[%zu]: wrong type, number or access", i);
 	/* The kernel's v1 takes "a 1:3" for every device; nobody can mean that. */
-	if (is_any_type(r) && (!is_any(&r->major) || !is_any(&r->minor)))
+	if (ks_device_type(r) == 'a' &&
+	    (!ks_device_any_number(&r->major) || !ks_device_any_number(&r->minor)))
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "linux.resources.devices[%zu]: a number needs the type b or c",
 				   i);
@@ -70,24 +74,15 @@ static int check(const struct ks_spec_device_rule *r, size_t i, struct ks_err *e
 
 static bool same_number(const struct ks_opt_i64 *a, const struct ks_opt_i64 *b)
 {
-	return is_any(a) ? is_any(b) : !is_any(b) && a->v == b->v;
-}
-
-static const char *type_of(const struct ks_spec_device_rule *r)
-{
-	return is_any_type(r) ? "a" : r->type;
-}
-
-static const char *access_of(const struct ks_spec_device_rule *r)
-{
-	return has_all_access(r->access) ? "rwm" : r->access;
+	return ks_device_any_number(a) ? ks_device_any_number(b) :
+					 !ks_device_any_number(b) && a->v == b->v;
 }
 
 static bool same(const struct ks_spec_device_rule *a, const struct ks_spec_device_rule *b)
 {
-	return a->allow == b->allow && ks_streq(type_of(a), type_of(b)) &&
+	return a->allow == b->allow && ks_device_type(a) == ks_device_type(b) &&
 	       same_number(&a->major, &b->major) && same_number(&a->minor, &b->minor) &&
-	       ks_streq(access_of(a), access_of(b));
+	       ks_device_access(a) == ks_device_access(b);
 }
 
 bool ks_device_rule_repeats(const struct ks_device_plan *plan, size_t i)

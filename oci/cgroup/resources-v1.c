@@ -241,43 +241,91 @@ struct device_files {
 	int dir, deny, allow;
 };
 
-static int write_rule(struct device_files *f, const struct ks_spec_device_rule *rule,
-		      struct ks_err *err)
+/* The kernel reads three letters of an access, so each is said once. */
+static int write_rule_of_type(struct device_files *f, const struct ks_spec_device_rule *rule,
+			      const char *type, struct ks_err *err)
 {
-	char major[24] = "*", minor[24] = "*", access[4] = "rwm", line[80];
-	const char *type = ks_str_empty(rule->type) ? "a" : rule->type;
+	char major[24] = "*", minor[24] = "*", line[80];
 	const char *file = rule->allow ? "devices.allow" : "devices.deny";
 	int *fd = rule->allow ? &f->allow : &f->deny;
+	int access = ks_device_access(rule);
 
-	if (rule->major.set && rule->major.v >= 0)
+	if (!ks_device_any_number(&rule->major))
 		ks_fmt(major, sizeof(major), "%lld", (long long)rule->major.v);
-	if (rule->minor.set && rule->minor.v >= 0)
+	if (!ks_device_any_number(&rule->minor))
 		ks_fmt(minor, sizeof(minor), "%lld", (long long)rule->minor.v);
-	/* The kernel reads three letters: each is said once. */
-	if (!ks_str_empty(rule->access))
-		ks_fmt(access, sizeof(access), "%s%s%s", strchr(rule->access, 'r') ? "r" : "",
-		       strchr(rule->access, 'w') ? "w" : "", strchr(rule->access, 'm') ? "m" : "");
-	ks_fmt(line, sizeof(line), "%s %s:%s %s", type, major, minor, access);
+	ks_fmt(line, sizeof(line), "%s %s:%s %s%s%s", type, major, minor,
+	       access & KS_DEVICE_READ ? "r" : "", access & KS_DEVICE_WRITE ? "w" : "",
+	       access & KS_DEVICE_MKNOD ? "m" : "");
 	if (*fd < 0)
 		*fd = openat(f->dir, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	/* The kernel takes each write as one rule. */
+	/* Each write is one rule. */
 	if (*fd < 0 || write(*fd, line, strlen(line)) < 0)
 		return ks_err_set(err, -errno, "write \"%s\" to cgroup file %s", line, file);
 	return 0;
+}
+
+/* The kernel takes type a for everything, whatever access is named with it. */
+static int write_rule(struct device_files *f, const struct ks_spec_device_rule *rule,
+		      struct ks_err *err)
+{
+	const char type[] = { ks_device_type(rule), '\0' };
+
+	if (*type != 'a' || ks_device_access(rule) == KS_DEVICE_ALL)
+		return write_rule_of_type(f, rule, type, err);
+	int r = write_rule_of_type(f, rule, "b", err);
+
+	return r < 0 ? r : write_rule_of_type(f, rule, "c", err);
+}
+
+static bool covers_number(const struct ks_opt_i64 *n, const struct ks_opt_i64 *other)
+{
+	return ks_device_any_number(n) || (!ks_device_any_number(other) && n->v == other->v);
+}
+
+/*
+ * The kernel takes access away from a rule of the very same numbers alone: what is denied to many
+ * devices is denied to each that was allowed before.
+ */
+static int deny_covered(struct device_files *f, const struct ks_spec_device_rule *deny,
+			const struct ks_spec_device_rule *before, size_t n, struct ks_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct ks_spec_device_rule one = before[i];
+
+		one.allow = false;
+		one.access = deny->access;
+		if (before[i].allow &&
+		    (ks_device_type(deny) == 'a' || ks_device_type(deny) == ks_device_type(&one)) &&
+		    covers_number(&deny->major, &one.major) &&
+		    covers_number(&deny->minor, &one.minor))
+			r = write_rule(f, &one, err);
+	}
+	return r;
 }
 
 static int write_rules(struct device_files *f, const struct ks_device_plan *plan,
 		       struct ks_err *err)
 {
 	const struct ks_spec_device_rule all = { .allow = plan->allow_all };
+	size_t n_defaults = plan->allow_all ? 0 : ks_n_default_device_rules;
 	/* A new v1 directory has what its parent has: it is brought to the start first. */
 	int r = write_rule(f, &all, err);
 
-	for (size_t i = 0; i < ks_n_default_device_rules && r == 0 && !plan->allow_all; i++)
+	for (size_t i = 0; i < n_defaults && r == 0; i++)
 		r = write_rule(f, &ks_default_device_rules[i], err);
 	for (size_t i = 0; i < plan->n && r == 0; i++) {
+		const struct ks_spec_device_rule *rule = &plan->rules[i];
+
 		if (!ks_device_rule_repeats(plan, i))
-			r = write_rule(f, &plan->rules[i], err);
+			r = write_rule(f, rule, err);
+		if (r == 0 && !rule->allow && !plan->allow_all) {
+			r = deny_covered(f, rule, ks_default_device_rules, n_defaults, err);
+			if (r == 0)
+				r = deny_covered(f, rule, plan->rules, i, err);
+		}
 	}
 	return r;
 }

@@ -20,6 +20,17 @@ bool ks_block_io_is_set(const struct ks_spec_block_io *b);
 #define KS_DEVICE_MAX_RULES \
 	480 /* a program on v2 has up to 7 instructions for each, and Linux takes 4096 */
 
+/* What is asked of a device, as in BPF_DEVCG_ACC_*. */
+enum { KS_DEVICE_MKNOD = 1, KS_DEVICE_READ = 2, KS_DEVICE_WRITE = 4, KS_DEVICE_ALL = 7 };
+
+/*
+ * The parts of a rule, whatever words it uses for them: 'a' (both types), 'b' or 'c'; a mask of
+ * KS_DEVICE_*, all of it when nothing is named; whether a number stands for any.
+ */
+char ks_device_type(const struct ks_spec_device_rule *r);
+int ks_device_access(const struct ks_spec_device_rule *r);
+bool ks_device_any_number(const struct ks_opt_i64 *n);
+
 /* The rules that are left to be applied, in their order, upon a start. */
 struct ks_device_plan {
 	bool allow_all; /* the start: everything; else the default devices alone */

@@ -284,14 +284,19 @@ try "$K" run -b "$B" "$TAG-d"
 [ "$rc" = 0 ] && [ "$out" -ge 1 ]
 ok $? "the same place below each cgroup mount for an absolute cgroupsPath"
 find /sys/fs/cgroup -maxdepth 3 -depth -type d -name "$TAG-deep" -exec rmdir {} + 2>/dev/null
-# The kernel's v1 reads three letters of an access.
-if [ -d /sys/fs/cgroup/devices ]; then
-	bundle "$T/letters" '.process.args = ["sleep", "1000"] | .linux.resources.devices = [{allow: false, access: "rwm"}, {allow: true, type: "c", major: 10, minor: 229, access: "mmmrw"}, {allow: true, type: "c", major: 10, minor: 229, access: "rwm"}]'
-	"$K" run -d -b "$T/letters" "$TAG-letters" </dev/null >/dev/null 2>&1
-	like "$(cat "/sys/fs/cgroup/devices/kshim-$TAG-letters/devices.list")" "*c 10:229 rwm*" "letters of an access that repeat"
-	"$K" delete --force "$TAG-letters"
-else
-	skip "letters of an access that repeat" "no v1 devices controller here"
-fi
+# The kernel's v1 reads three letters of an access, and takes type a for all access.
+rules_in_v1() { # NAME RULES GLOB: what the kernel has of them
+	if [ -d /sys/fs/cgroup/devices ]; then
+		bundle "$T/v1" ".process.args = [\"sleep\", \"1000\"] | .linux.resources.devices = [{allow: false, access: \"rwm\"}, $2]"
+		try "$K" run -d -b "$T/v1" "$TAG-v1"
+		like "$rc:$(cat "/sys/fs/cgroup/devices/kshim-$TAG-v1/devices.list")" "0:$3" "$1"
+		"$K" delete --force "$TAG-v1"
+	else
+		skip "$1" "no v1 devices controller here"
+	fi
+}
+rules_in_v1 "letters of an access that repeat" '{allow: true, type: "c", major: 10, minor: 229, access: "mmmrw"}, {allow: true, type: "c", major: 10, minor: 229, access: "rwm"}' "*c 10:229 rwm*"
+rules_in_v1 "reading is allowed for all types" '{allow: true, type: "a", access: "r"}' "*b \*:\* rm*"
+rules_in_v1 "writing is denied for all types" '{allow: true, type: "c", major: 10, minor: 229}, {allow: false, type: "a", access: "w"}' "*c 1:3 rm*c 10:229 rm*"
 
 no_leaks

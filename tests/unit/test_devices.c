@@ -145,7 +145,7 @@ static bool says(const struct ks_device_plan *p, const struct bpf_cgroup_dev_ctx
 	for (size_t i = p->n + defaults; i-- > 0;) {
 		const struct ks_spec_device_rule *r = i < defaults ? &ks_default_device_rules[i] :
 								     &p->rules[i - defaults];
-		int mask = access_mask(r->access);
+		int mask = ks_device_access(r);
 		bool of_type = ks_str_empty(r->type) || *r->type == 'a' ||
 			     *r->type == (type == BPF_DEVCG_DEV_BLOCK ? 'b' : 'c');
 
