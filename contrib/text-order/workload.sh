@@ -9,7 +9,7 @@ R=$T/rootfs b=$T/b
 rootfs "$R"
 mkdir "$b"
 spec() { jq --arg r "$R" --argjson args "$1" '.root.path = $r | .process.args = $args' "$TOP/tests/data/containerd-config.json" >"$b/config.json"; }
-must() { "$@" >"$T/out" 2>"$T/err" </dev/null || { echo "$*: $(cat "$T/err")" >&2; exit 1; }; }
+must() { "$@" >"$T/out" 2>"$T/err" </dev/null || { echo "$*: $(cat "$T/err")" >&2; _failed=1; exit; }; }
 rpc() { must timeout -k 1 90 python3 "$TOP/tests/lib/ttrpc.py" "$SOCK" "$@"; }
 
 case $1 in
@@ -28,7 +28,6 @@ verbs)
 	must "$K" delete --force "$TAG-v"
 	;;
 pod)
-	spec '["/bin/sleep", "1000"]'
 	new "$TAG-c" . sleep 1000
 	start "$TAG-c"
 	rpc Create "1=$TAG-c" "2=$T/bundles/$TAG-c"

@@ -38,7 +38,7 @@ struct pending {
 	enum { LOADED_NOTHING, LOADED_NR, LOADED_ARCH } loaded;
 };
 
-struct old {
+struct source {
 	const struct sock_filter *v;
 	size_t n;
 	uint32_t archs[MAX_ARCHS];
@@ -50,8 +50,7 @@ struct old {
 };
 
 /* Written from its end to its start, since jumps go forward: an index counts from the end. */
-struct new
-{
+struct result {
 	struct sock_filter *v;
 	size_t n, max;
 	/* Of each old instruction: its new index, SIZE_MAX when it is left out; and that of the
@@ -64,7 +63,7 @@ static bool is_ja(const struct sock_filter *f)
 	return f->code == (BPF_JMP | BPF_JA);
 }
 
-static bool learn_arch(struct old *o, uint32_t arch)
+static bool learn_arch(struct source *o, uint32_t arch)
 {
 	for (size_t i = 0; i < o->n_archs; i++)
 		if (o->archs[i] == arch)
@@ -75,7 +74,8 @@ static bool learn_arch(struct old *o, uint32_t arch)
 	return true;
 }
 
-static bool push(struct old *o, const struct pending *p, size_t pc, uint32_t first, uint32_t last)
+static bool push(struct source *o, const struct pending *p, size_t pc, uint32_t first,
+		 uint32_t last)
 {
 	if (o->n_stack == MAX_RANGES)
 		return false;
@@ -84,7 +84,7 @@ static bool push(struct old *o, const struct pending *p, size_t pc, uint32_t fir
 }
 
 /* The numbers of @p for which the comparison holds go one way, those below and above the other. */
-static bool split(struct old *o, struct pending *p, const struct sock_filter *f)
+static bool split(struct source *o, struct pending *p, const struct sock_filter *f)
 {
 	size_t yes = p->pc + 1 + f->jt, no = p->pc + 1 + f->jf;
 	bool greater = BPF_OP(f->code) == BPF_JGT;
@@ -107,7 +107,7 @@ static bool split(struct old *o, struct pending *p, const struct sock_filter *f)
 }
 
 /* One comparison or jump; false: not one of those that can be followed. */
-static bool jump(struct old *o, struct pending *p, int64_t arch)
+static bool jump(struct source *o, struct pending *p, int64_t arch)
 {
 	const struct sock_filter *f = &o->v[p->pc];
 
@@ -134,7 +134,7 @@ static bool is_return(const struct sock_filter *f)
 }
 
 /* Until it is decided what becomes of what is left of the interval. */
-static bool follow(struct old *o, struct pending *p, int64_t arch)
+static bool follow(struct source *o, struct pending *p, int64_t arch)
 {
 	while (p->pc < o->n) {
 		const struct sock_filter *f = &o->v[p->pc];
@@ -161,7 +161,7 @@ static int by_first(const void *a, const void *b)
 }
 
 /* Of the returns that say the same, the first stands for all. */
-static size_t first_like(const struct old *o, size_t pc)
+static size_t first_like(const struct source *o, size_t pc)
 {
 	for (size_t i = 0; i < pc && is_return(&o->v[pc]); i++)
 		if (is_return(&o->v[i]) && o->v[i].k == o->v[pc].k)
@@ -170,7 +170,7 @@ static size_t first_like(const struct old *o, size_t pc)
 }
 
 /* All numbers, for one machine, or for one that the program does not know. */
-static bool find_ranges(struct old *o, int64_t arch)
+static bool find_ranges(struct source *o, int64_t arch)
 {
 	size_t n = 0;
 
@@ -192,7 +192,7 @@ static bool find_ranges(struct old *o, int64_t arch)
 	return true;
 }
 
-static bool emit(struct new *p, uint16_t code, size_t jt, size_t jf, uint32_t k)
+static bool emit(struct result *p, uint16_t code, size_t jt, size_t jf, uint32_t k)
 {
 	if (p->n == p->max)
 		return false;
@@ -201,14 +201,14 @@ static bool emit(struct new *p, uint16_t code, size_t jt, size_t jf, uint32_t k)
 }
 
 /* What is skipped by a jump from the next instruction to one that is there already. */
-static size_t distance(const struct new *p, size_t to)
+static size_t distance(const struct result *p, size_t to)
 {
 	return p->n - to - 1;
 }
 
 /* *@label becomes that of a jump there, if it is too far for a comparison that is about to follow.
  */
-static bool bring_near(struct new *p, size_t *label)
+static bool bring_near(struct result *p, size_t *label)
 {
 	if (distance(p, *label) <= NEAR)
 		return true;
@@ -218,13 +218,13 @@ static bool bring_near(struct new *p, size_t *label)
 	return true;
 }
 
-static bool emit_jump(struct new *p, uint16_t op, uint32_t k, size_t yes, size_t no)
+static bool emit_jump(struct result *p, uint16_t op, uint32_t k, size_t yes, size_t no)
 {
 	return bring_near(p, &yes) && bring_near(p, &no) &&
 	       emit(p, BPF_JMP | op | BPF_K, distance(p, yes), distance(p, no), k);
 }
 
-static bool emit_end(const struct old *o, struct new *p, size_t end, size_t *label)
+static bool emit_end(const struct source *o, struct result *p, size_t end, size_t *label)
 {
 	if (distance(p, p->near[end]) > NEAR) {
 		size_t far = distance(p, p->kept[end]);
@@ -239,7 +239,7 @@ static bool emit_end(const struct old *o, struct new *p, size_t end, size_t *lab
 }
 
 /* A search for the range of a number. Of more than one, it begins with what was written last. */
-static bool emit_search(const struct old *o, struct new *p, const struct range *v, size_t n,
+static bool emit_search(const struct source *o, struct result *p, const struct range *v, size_t n,
 			size_t *label)
 {
 	size_t mid = n / 2, yes = 0, no = 0;
@@ -253,7 +253,7 @@ static bool emit_search(const struct old *o, struct new *p, const struct range *
 	return true;
 }
 
-static void keep_what_follows(const struct old *o, size_t *kept)
+static void keep_what_follows(const struct source *o, size_t *kept)
 {
 	for (size_t pc = 0; pc < o->n; pc++) {
 		const struct sock_filter *f = &o->v[pc];
@@ -272,7 +272,7 @@ static void keep_what_follows(const struct old *o, size_t *kept)
 }
 
 /* Copies what is kept, from the last to the first. A jump over fewer instructions is no longer. */
-static bool copy_kept(const struct old *o, struct new *p)
+static bool copy_kept(const struct source *o, struct result *p)
 {
 	for (size_t pc = o->n; pc-- > 0;) {
 		struct sock_filter f = o->v[pc];
@@ -292,7 +292,7 @@ static bool copy_kept(const struct old *o, struct new *p)
 	return true;
 }
 
-static bool emit_arch(struct old *o, struct new *p, int64_t arch, size_t *label)
+static bool emit_arch(struct source *o, struct result *p, int64_t arch, size_t *label)
 {
 	if (!find_ranges(o, arch) || !emit_search(o, p, o->ranges, o->n_ranges, label))
 		return false;
@@ -305,7 +305,7 @@ static bool emit_arch(struct old *o, struct new *p, int64_t arch, size_t *label)
 }
 
 /* As the kernel wants it: each jump stays inside, and nothing runs over the end. */
-static bool is_sound(const struct old *o)
+static bool is_sound(const struct source *o)
 {
 	for (size_t pc = 0; pc < o->n; pc++) {
 		const struct sock_filter *f = &o->v[pc];
@@ -321,7 +321,7 @@ static bool is_sound(const struct old *o)
 }
 
 /* @p has room for as many instructions as @o; false: it has not become shorter, or not followed. */
-static bool rewrite(struct old *o, struct new *p)
+static bool rewrite(struct source *o, struct result *p)
 {
 	size_t label, others;
 
@@ -350,9 +350,9 @@ static bool rewrite(struct old *o, struct new *p)
 
 void ks_seccomp_shrink(struct ks_arena *a, char **prog, size_t *len)
 {
-	struct old o = { .v = (const struct sock_filter *)(const void *)*prog,
-			 .n = *len / sizeof(struct sock_filter) };
-	struct new p = { .max = o.n };
+	struct source o = { .v = (const struct sock_filter *)(const void *)*prog,
+			    .n = *len / sizeof(struct sock_filter) };
+	struct result p = { .max = o.n };
 
 	/* Linux does not take it, and to follow it could take long. */
 	if (o.n > BPF_MAXINSNS)

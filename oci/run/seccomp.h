@@ -41,7 +41,10 @@ uint32_t ks_seccomp_arch(const char *name);
 int ks_seccomp_add_enosys(struct ks_json_ctx *ctx, const struct ks_seccomp_profile *p, void *scmp,
 			  char **prog, size_t *len);
 
-/* seccomp-ranges.c: a program that decides the same, where it is shorter; *@len in bytes. */
+/*
+ * seccomp-ranges.c: *@prog becomes a shorter program in @a that decides every call as the old one,
+ * *@len (bytes) its length. Left as they are where there is none, or no memory.
+ */
 void ks_seccomp_shrink(struct ks_arena *a, char **prog, size_t *len);
 
 /* The program: *ret in the context's arena, *ret_len in bytes. */
