@@ -170,7 +170,7 @@ cp "$PROBE" "$B/rootfs/probe"
 wait_for 5 eval '[ "$("$K" state '"$TAG"'-1 | jq -r .status)" = stopped ]'
 uid=$(jq -r .storage "$KSHIM_ROOT/$TAG-1/state.json")
 for p in /proc/[0-9]*; do
-	[ "$(cat "$p/comm" 2>/dev/null)" = kshim-keeper ] && grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && kill -9 "${p#/proc/}"
+	[ "$(cat "$p/comm" 2>/dev/null)" = kshim-keeper ] && grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && kill -9 "${p#/proc/}" && wait_gone "${p#/proc/}"
 done
 "$K" gc >/dev/null 2>&1
 [ -d "$KSHIM_STATE_DIR/pods/$uid/emptydir/e" ]
@@ -311,7 +311,7 @@ is "$out" 300000 "a terminal with much in and much out does not stand still"
 "$K" run -d --rootfs "$T/rootfs" --pod ns/p-d --volume-claim-template data:16Mi:/d --empty-dir e:/e "$TAG-d" -- sleep 100 </dev/null >/dev/null 2>&1
 uid=$(jq -r .storage "$KSHIM_ROOT/$TAG-d/state.json")
 for p in /proc/[0-9]*; do
-	[ "$(cat "$p/comm" 2>/dev/null)" = kshim-keeper ] && grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && kill -9 "${p#/proc/}"
+	[ "$(cat "$p/comm" 2>/dev/null)" = kshim-keeper ] && grep -qzxF "KSHIM_ROOT=$T/run" "$p/environ" 2>/dev/null && kill -9 "${p#/proc/}" && wait_gone "${p#/proc/}"
 done
 echo '{' >"$KSHIM_STATE_DIR/pods/$uid/pod.json"
 try "$K" pod release ns/p-d
