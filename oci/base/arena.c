@@ -33,24 +33,32 @@ void ks_arena_done(struct ks_arena *a)
  * A large object gets a chunk of its own behind the current one, so that what
  * is left in the current one is not lost.
  */
-static void *alloc_chunk(struct ks_arena *a, size_t size)
+static void *alloc_own(struct ks_arena *a, size_t size)
 {
-	bool own = size > CHUNK_BYTES / 4;
-	size_t bytes = own ? size : CHUNK_BYTES;
-	struct ks_arena_chunk *c = calloc(1, sizeof(*c) + bytes);
+	struct ks_arena_chunk *c = calloc(1, sizeof(*c) + size);
 
 	if (!c)
 		return NULL;
-	if (own && a->chunks) {
-		c->next = a->chunks->next;
-		a->chunks->next = c;
-		return c->data;
-	}
+	struct ks_arena_chunk **at = a->chunks ? &a->chunks->next : &a->chunks;
+
+	c->next = *at;
+	*at = c;
+	return c->data;
+}
+
+/* What a chunk is made of is zeroed as it is given away: most commands use little of one, and a
+ * page that is never touched is never there. */
+static int add_chunk(struct ks_arena *a)
+{
+	struct ks_arena_chunk *c = malloc(sizeof(*c) + CHUNK_BYTES);
+
+	if (!c)
+		return -1;
 	c->next = a->chunks;
 	a->chunks = c;
-	a->next = (char *)c->data + size;
-	a->left = bytes - size;
-	return c->data;
+	a->next = (char *)c->data;
+	a->left = CHUNK_BYTES;
+	return 0;
 }
 
 void *ks_arena_alloc(struct ks_arena *a, size_t size)
@@ -60,13 +68,17 @@ void *ks_arena_alloc(struct ks_arena *a, size_t size)
 		return NULL;
 	/* Nothing, too, has an address of its own: NULL means that memory ran out. */
 	size = ((size ? size : 1) + ALIGN - 1) / ALIGN * ALIGN;
-	if (size > a->left)
-		return alloc_chunk(a, size);
+	if (size > a->left) {
+		if (size > CHUNK_BYTES / 4)
+			return alloc_own(a, size);
+		if (add_chunk(a) < 0)
+			return NULL;
+	}
 	void *p = a->next;
 
 	a->next += size;
 	a->left -= size;
-	return p;
+	return memset(p, 0, size);
 }
 
 void *ks_arena_array(struct ks_arena *a, size_t n, size_t size)

@@ -7,13 +7,17 @@ static void memory_is_zeroed_and_aligned(void)
 {
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 
-	for (size_t size = 0; size < 5000; size += 7) {
-		char *p = ks_arena_alloc(&a, size);
+	/* The second time in memory that was used. */
+	for (int n = 0; n < 2; n++) {
+		for (size_t size = 0; size < 10000; size += 7) {
+			char *p = ks_arena_alloc(&a, size);
 
-		CHECK(p && (uintptr_t)p % ALIGN == 0);
-		for (size_t i = 0; i < size; i++)
-			CHECK(p[i] == 0);
-		memset(p, 0xff, size); /* the next one must not overlap */
+			CHECK(p && (uintptr_t)p % ALIGN == 0);
+			for (size_t i = 0; i < size; i++)
+				CHECK(p[i] == 0);
+			memset(p, 0xff, size); /* the next one must not overlap */
+		}
+		ks_arena_done(&a);
 	}
 }
 
