@@ -28,7 +28,7 @@ static const struct ks_json_field fields[] = {
 	KS_STR(struct ks_identity, created, "created", KS_FIELD_REQUIRED),
 	KS_U64(struct ks_identity, incarnation, "incarnation", KS_FIELD_REQUIRED),
 	KS_STRV(struct ks_identity, claims, "claims", KS_FIELD_REQUIRED),
-	{ "holder", KS_FIELD_OBJECT, 0, 0, 0, holder_fields, NULL },
+	KS_WITHIN("holder", 0, holder_fields),
 	KS_END,
 };
 

@@ -123,14 +123,14 @@ static const struct ks_json_field requests_fields[] = {
 
 /* These objects lie flat in one structure: each at offset 0. */
 static const struct ks_json_field resources_fields[] = {
-	{ "requests", KS_FIELD_OBJECT, KS_FIELD_REQUIRED, 0, 0, requests_fields, NULL },
+	KS_WITHIN("requests", KS_FIELD_REQUIRED, requests_fields),
 	KS_END,
 };
 
 static const struct ks_json_field claim_spec_fields[] = {
 	KS_STRV(struct claim_template, access_modes, "accessModes", 0),
 	KS_STR(struct claim_template, volume_mode, "volumeMode", 0),
-	{ "resources", KS_FIELD_OBJECT, KS_FIELD_REQUIRED, 0, 0, resources_fields, NULL },
+	KS_WITHIN("resources", KS_FIELD_REQUIRED, resources_fields),
 	KS_REFUSE("selector"),
 	KS_REFUSE("dataSource"),
 	KS_REFUSE("dataSourceRef"),
@@ -139,8 +139,8 @@ static const struct ks_json_field claim_spec_fields[] = {
 };
 
 static const struct ks_json_field template_fields[] = {
-	{ "metadata", KS_FIELD_OBJECT, KS_FIELD_REQUIRED, 0, 0, metadata_fields, NULL },
-	{ "spec", KS_FIELD_OBJECT, KS_FIELD_REQUIRED, 0, 0, claim_spec_fields, NULL },
+	KS_WITHIN("metadata", KS_FIELD_REQUIRED, metadata_fields),
+	KS_WITHIN("spec", KS_FIELD_REQUIRED, claim_spec_fields),
 	KS_END,
 };
 

@@ -44,7 +44,7 @@ static const struct ks_json_field fields[] = {
 	KS_STR(struct ks_volume, created, "created", KS_FIELD_REQUIRED),
 	KS_U64(struct ks_volume, size_bytes, "sizeBytes", KS_FIELD_REQUIRED),
 	KS_ENUM(struct ks_volume, fsck, "fsck", KS_FIELD_REQUIRED, fsck_names),
-	{ "attached", KS_FIELD_OBJECT, 0, 0, 0, attached_fields, NULL },
+	KS_WITHIN("attached", 0, attached_fields),
 	KS_END,
 };
 

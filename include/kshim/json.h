@@ -129,15 +129,20 @@ struct ks_json_name {
 #define KS_FIELD_NONEMPTY  2U /* an empty string or list is one */
 #define KS_FIELD_EMPTY_TOO 4U /* of what is refused: also where it asks for nothing */
 
-/** struct ks_json_field - one property; a table ends with key NULL */
+/**
+ * struct ks_json_field - one property; a table ends with key NULL
+ *
+ * Narrow, since it has pointers: each page of such tables is copied and relocated at every start.
+ */
 struct ks_json_field {
 	const char *key;
-	enum ks_json_kind kind;
-	unsigned int flags;
-	size_t offset;
-	size_t size;
-	const struct ks_json_field *table;
-	const struct ks_json_name *names;
+	uint16_t offset, size; /* bytes */
+	enum ks_json_kind kind : 8;
+	unsigned int flags : 8;
+	union {
+		const struct ks_json_field *table;
+		const struct ks_json_name *names;
+	};
 };
 
 /**
@@ -199,42 +204,53 @@ void ks_json_put_json(struct ks_json_out *o, const char *key, const struct ks_js
 
 /* ---- rows of a table, by the structure's member ------------------------- */
 
-#define KS_ROW(kind, T, m, key, flags, table, names)                                \
-	{                                                                           \
-		key, kind, flags, offsetof(T, m), sizeof(((T *)0)->m), table, names \
+/* @bytes: of what the member is, points at, or lists; @of: .table or .names, or nothing */
+#define KS_ROW(kind, T, m, bytes, key, flags, of)        \
+	{                                                \
+		key, offsetof(T, m), bytes, kind, flags, \
+		{                                        \
+			of                               \
+		}                                        \
 	}
-#define KS_STR(T, m, key, flags)	 KS_ROW(KS_FIELD_STR, T, m, key, flags, NULL, NULL)
-#define KS_BOOL(T, m, key)		 KS_ROW(KS_FIELD_BOOL, T, m, key, 0, NULL, NULL)
-#define KS_BOOL_AS(T, m, key, flags)	 KS_ROW(KS_FIELD_BOOL, T, m, key, flags, NULL, NULL)
-#define KS_I64_AS(T, m, key, flags)	 KS_ROW(KS_FIELD_OPT_I64, T, m, key, flags, NULL, NULL)
-#define KS_U32(T, m, key, flags)	 KS_ROW(KS_FIELD_U32, T, m, key, flags, NULL, NULL)
-#define KS_I64(T, m, key)		 KS_ROW(KS_FIELD_OPT_I64, T, m, key, 0, NULL, NULL)
-#define KS_U64(T, m, key, flags)	 KS_ROW(KS_FIELD_OPT_U64, T, m, key, flags, NULL, NULL)
-#define KS_STRV(T, m, key, flags)	 KS_ROW(KS_FIELD_STRV, T, m, key, flags, NULL, NULL)
-#define KS_MAP(T, m, key)		 KS_ROW(KS_FIELD_MAP, T, m, key, 0, NULL, NULL)
-#define KS_JSON_ANY(T, m, key, flags)	 KS_ROW(KS_FIELD_JSON, T, m, key, flags, NULL, NULL)
-#define KS_OBJ(T, m, key, table)	 KS_ROW(KS_FIELD_OBJECT, T, m, key, 0, table, NULL)
-#define KS_ENUM(T, m, key, flags, names) KS_ROW(KS_FIELD_ENUM, T, m, key, flags, NULL, names)
+#define KS_PLAIN(kind, T, m, key, flags) KS_ROW(kind, T, m, sizeof(((T *)0)->m), key, flags, NULL)
+#define KS_STR(T, m, key, flags)	 KS_PLAIN(KS_FIELD_STR, T, m, key, flags)
+#define KS_BOOL(T, m, key)		 KS_PLAIN(KS_FIELD_BOOL, T, m, key, 0)
+#define KS_BOOL_AS(T, m, key, flags)	 KS_PLAIN(KS_FIELD_BOOL, T, m, key, flags)
+#define KS_I64_AS(T, m, key, flags)	 KS_PLAIN(KS_FIELD_OPT_I64, T, m, key, flags)
+#define KS_U32(T, m, key, flags)	 KS_PLAIN(KS_FIELD_U32, T, m, key, flags)
+#define KS_I64(T, m, key)		 KS_PLAIN(KS_FIELD_OPT_I64, T, m, key, 0)
+#define KS_U64(T, m, key, flags)	 KS_PLAIN(KS_FIELD_OPT_U64, T, m, key, flags)
+#define KS_STRV(T, m, key, flags)	 KS_PLAIN(KS_FIELD_STRV, T, m, key, flags)
+#define KS_MAP(T, m, key)		 KS_PLAIN(KS_FIELD_MAP, T, m, key, 0)
+#define KS_JSON_ANY(T, m, key, flags)	 KS_PLAIN(KS_FIELD_JSON, T, m, key, flags)
+#define KS_OBJ(T, m, key, t)		 KS_ROW(KS_FIELD_OBJECT, T, m, sizeof(((T *)0)->m), key, 0, .table = t)
+#define KS_ENUM(T, m, key, flags, n) \
+	KS_ROW(KS_FIELD_ENUM, T, m, sizeof(((T *)0)->m), key, flags, .names = n)
+/* An object whose members are the same structure's. */
+#define KS_WITHIN(key, flags, t)                   \
+	{                                          \
+		key, 0, 0, KS_FIELD_OBJECT, flags, \
+		{                                  \
+			.table = t                 \
+		}                                  \
+	}
 /* A pointer to, or a list of, structures E. */
-#define KS_PTR(T, m, E, key, table)                                          \
-	{                                                                    \
-		key, KS_FIELD_PTR, 0, offsetof(T, m), sizeof(E), table, NULL \
-	}
-#define KS_LIST(T, m, E, key, table)                                          \
-	{                                                                     \
-		key, KS_FIELD_LIST, 0, offsetof(T, m), sizeof(E), table, NULL \
-	}
+#define KS_PTR(T, m, E, key, t)	 KS_ROW(KS_FIELD_PTR, T, m, sizeof(E), key, 0, .table = t)
+#define KS_LIST(T, m, E, key, t) KS_ROW(KS_FIELD_LIST, T, m, sizeof(E), key, 0, .table = t)
 /* Of an object whose keys are names: E begins with `const char *`, which gets the key. */
-#define KS_DICT(T, m, E, key, table)                                          \
-	{                                                                     \
-		key, KS_FIELD_DICT, 0, offsetof(T, m), sizeof(E), table, NULL \
-	}
-#define KS_REFUSE_AS(key, flags)                              \
-	{                                                     \
-		key, KS_FIELD_REFUSE, flags, 0, 0, NULL, NULL \
+#define KS_DICT(T, m, E, key, t) KS_ROW(KS_FIELD_DICT, T, m, sizeof(E), key, 0, .table = t)
+#define KS_REFUSE_AS(key, flags)                   \
+	{                                          \
+		key, 0, 0, KS_FIELD_REFUSE, flags, \
+		{                                  \
+			0                          \
+		}                                  \
 	}
 #define KS_REFUSE(key) KS_REFUSE_AS(key, 0)
-#define KS_END                                          \
-	{                                               \
-		NULL, KS_FIELD_STR, 0, 0, 0, NULL, NULL \
+#define KS_END                               \
+	{                                    \
+		NULL, 0, 0, KS_FIELD_STR, 0, \
+		{                            \
+			0                    \
+		}                            \
 	}

@@ -6,6 +6,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <kshim/str.h>
 
@@ -19,8 +20,8 @@ enum ks_opt_kind {
 struct ks_option {
 	const char *name;
 	char letter; /* short form, or 0 */
-	enum ks_opt_kind kind;
-	size_t offset;	 /* into the verb's option structure */
+	enum ks_opt_kind kind : 8;
+	uint16_t offset; /* into the verb's option structure */
 	const char *arg; /* the argument's name in the usage */
 	const char *help;
 };

@@ -114,7 +114,7 @@ const struct ks_json_field ks_process_fields[] = {
 	KS_BOOL(struct ks_spec_process, terminal, "terminal"),
 	KS_JSON_ANY(struct ks_spec_process, console_size_object, "consoleSize", 0),
 	/* Objects whose members lie in the process itself: offset 0. */
-	{ "user", KS_FIELD_OBJECT, KS_FIELD_REQUIRED, 0, 0, user_fields, NULL },
+	KS_WITHIN("user", KS_FIELD_REQUIRED, user_fields),
 	KS_STRV(struct ks_spec_process, args, "args", KS_FIELD_REQUIRED | KS_FIELD_NONEMPTY),
 	KS_STRV(struct ks_spec_process, env, "env", 0),
 	KS_STR(struct ks_spec_process, cwd, "cwd", KS_FIELD_REQUIRED | KS_FIELD_NONEMPTY),
@@ -128,7 +128,7 @@ const struct ks_json_field ks_process_fields[] = {
 	       io_priority_fields),
 	KS_PTR(struct ks_spec_process, scheduler, struct ks_spec_scheduler, "scheduler",
 	       scheduler_fields),
-	{ "execCPUAffinity", KS_FIELD_OBJECT, 0, 0, 0, affinity_fields, NULL },
+	KS_WITHIN("execCPUAffinity", 0, affinity_fields),
 	KS_END,
 };
 

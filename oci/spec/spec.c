@@ -85,7 +85,7 @@ static const struct ks_json_field spec_fields[] = {
 	KS_STR(struct ks_spec, domainname, "domainname", 0),
 	KS_PTR(struct ks_spec, process, struct ks_spec_process, "process", ks_process_fields),
 	/* "root" is an object whose members lie in struct ks_spec itself: offset 0. */
-	{ "root", KS_FIELD_OBJECT, KS_FIELD_REQUIRED, 0, 0, root_fields, NULL },
+	KS_WITHIN("root", KS_FIELD_REQUIRED, root_fields),
 	KS_LIST(struct ks_spec, mounts, struct ks_spec_mount, "mounts", mount_fields),
 	KS_OBJ(struct ks_spec, hooks, "hooks", hooks_fields),
 	KS_MAP(struct ks_spec, annotations, "annotations"),
