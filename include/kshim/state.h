@@ -85,7 +85,13 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err);
 /** ks_state_load() - 0, KS_STATE_ABSENT when the directory has no record yet, or -errno */
 int ks_state_load(struct ks_arena *a, int dir_fd, struct ks_container *ret, struct ks_err *err);
 
-/** ks_state_status() - asks the kernel whether init lives, by pid, start time and boot id */
+/** ks_state_lives() - whether init lives, by pid, start time and boot id; false while creating */
+bool ks_state_lives(const struct ks_container *c);
+
+/** ks_state_frozen() - whether its cgroup is paused; that init lives is for the caller to know */
+bool ks_state_frozen(const struct ks_container *c);
+
+/** ks_state_status() - asks the kernel: both of these, and whether start is due */
 enum ks_status ks_state_status(int dir_fd, const struct ks_container *c);
 
 /** ks_state_remove() - remove a container's directory and all files in it */

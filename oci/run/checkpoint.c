@@ -331,11 +331,11 @@ static int open_living(struct dump *d, int root_fd, const char *id, struct ks_er
 {
 	ks_auto_fd int pidfd = -EBADF;
 	int r = ks_opened_open(root_fd, id, true, &d->o, err);
+	enum ks_status status = r == 0 ? ks_opened_status(&d->o) : KS_STATUS_CREATING;
 
-	if (r == 0 && (d->o.no_record ||
-		       (d->o.status != KS_STATUS_RUNNING && d->o.status != KS_STATUS_PAUSED)))
+	if (r == 0 && status != KS_STATUS_RUNNING && status != KS_STATUS_PAUSED)
 		r = ks_err_kind(err, KS_ERR_STATE, "cannot checkpoint container \"%s\": it is %s",
-				id, ks_status_name(d->o.status));
+				id, ks_status_name(status));
 	if (r == 0)
 		r = ks_opened_init(&d->o, &pidfd, err);
 	if (r == 0)

@@ -6,7 +6,7 @@
 
 static int check_alive(const struct ks_opened *o, struct ks_err *err)
 {
-	if (o->status == KS_STATUS_STOPPED || o->status == KS_STATUS_CREATING)
+	if (!ks_state_lives(&o->c))
 		return ks_err_kind(err, KS_ERR_STATE, "container not running");
 	return 0;
 }
@@ -40,9 +40,11 @@ int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *e
 	struct ks_cgroup cg;
 	int r = open_living(root_fd, id, &o, &cg, err);
 
-	if (r == 0 && pause && o.status == KS_STATUS_PAUSED)
+	bool paused = r == 0 && ks_state_frozen(&o.c);
+
+	if (r == 0 && pause && paused)
 		r = ks_err_kind(err, KS_ERR_STATE, "container already paused");
-	if (r == 0 && !pause && o.status != KS_STATUS_PAUSED)
+	if (r == 0 && !pause && !paused)
 		r = ks_err_kind(err, KS_ERR_STATE, "container not paused");
 	if (r == 0)
 		r = ks_cgroup_freeze(&cg, pause, err);
@@ -91,7 +93,7 @@ int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct k
 	int r = ks_opened_open(root_fd, id, false, &o, err);
 
 	if (r == 0)
-		r = check_alive(&o, err);
+		r = ks_opened_init(&o, ret_pidfd, err);
 	if (r == 0)
 		r = check_cgroup(&o, err);
 	if (r == 0) {
@@ -99,8 +101,6 @@ int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct k
 
 		r = path ? ks_cgroup_open(a, path, ret, err) : ks_err_oom(err);
 	}
-	if (r == 0)
-		r = ks_opened_init(&o, ret_pidfd, err);
 	ks_opened_done(&o);
 	return r;
 }

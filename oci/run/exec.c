@@ -58,28 +58,30 @@ static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct k
 	int r = ks_cgroup_open(a, c->cgroup_path, &cg, err);
 
 	p->init_pidfd = ks_sys_pidfd_open(pid);
-	/* Only after this check is the descriptor known to be that of init. */
-	if (p->init_pidfd < 0 || !ks_process_alive(pid, c->start_time.v))
-		return ks_err_kind(err, KS_ERR_STATE, "container not running");
 	if (r == 0)
 		r = ks_cgroup_open_join_below(&cg, &e->cgroups, &p->cgroup, err);
 	if (r == 0)
 		r = differing_namespaces(pid, &p->init_ns_flags, err);
-	if (r < 0)
-		return r;
-	if (p->init_ns_flags & CLONE_NEWPID) {
+	if (r == 0 && p->init_ns_flags & CLONE_NEWPID) {
 		char path[64];
 
 		ks_fmt(path, sizeof(path), "/proc/%d/ns/pid", pid);
 		p->join_fd[KS_NS_PID] = open(path, O_RDONLY | O_CLOEXEC);
 		if (p->join_fd[KS_NS_PID] < 0)
-			return ks_err_set(err, -errno, "open %s", path);
+			r = ks_err_set(err, -errno, "open %s", path);
 		/* The child is made in it: it has nothing to join. */
 		p->init_ns_flags &= ~(uint64_t)CLONE_NEWPID;
 	}
-	/* What was opened by its pid was its own only if it still lives. */
-	if (!ks_process_alive(pid, c->start_time.v))
+	/* What was opened by its pid was its own only if it still lives; if not, that is why it
+	 * failed. */
+	if (p->init_pidfd < 0 || !ks_state_lives(c))
 		return ks_err_kind(err, KS_ERR_STATE, "container not running");
+	if (r == 0 && !e->ignore_paused && ks_state_frozen(c))
+		r = ks_err_kind(err, KS_ERR_STATE,
+				"cannot exec in a paused container (use --ignore-paused to "
+				"override)");
+	if (r < 0)
+		return r;
 	if (!c->no_new_keyring) {
 		p->process.keyring = ks_arena_printf(a, "_ses.%s", c->id);
 		if (!p->process.keyring)
@@ -141,10 +143,6 @@ int ks_container_exec(struct ks_arena *a, const struct ks_exec *e, struct ks_pro
 		r = ks_state_load(a, dir, &c, err);
 	if (r == KS_STATE_ABSENT || (r == 0 && !c.pid.set))
 		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
-	if (r == 0 && !e->ignore_paused && ks_state_status(dir, &c) == KS_STATUS_PAUSED)
-		r = ks_err_kind(err, KS_ERR_STATE,
-				"cannot exec in a paused container (use --ignore-paused to "
-				"override)");
 	if (r == 0)
 		r = plan_exec(a, e, &c, &p, err);
 	if (r == 0)

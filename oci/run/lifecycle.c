@@ -94,8 +94,6 @@ int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_
 	all &= r == 0 && !o.no_record && *o.c.cgroup_path;
 	if (r == 0 && all)
 		r = signal_all(&o, sig, err);
-	else if (r == 0 && (o.status == KS_STATUS_STOPPED || o.status == KS_STATUS_CREATING))
-		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
 	else if (r == 0)
 		r = ks_opened_init(&o, &pidfd, err);
 	if (r == 0 && !all && ks_sys_pidfd_send_signal(pidfd, sig) < 0)
@@ -104,7 +102,7 @@ int ks_container_kill(int root_fd, const char *id, int sig, bool all, struct ks_
 	/* What is frozen on v1 does not die before it is thawed. */
 	struct ks_cgroup cg;
 
-	if (r == 0 && sig == SIGKILL && o.status == KS_STATUS_PAUSED &&
+	if (r == 0 && sig == SIGKILL && ks_state_frozen(&o.c) &&
 	    ks_opened_cgroup(&o, &cg, NULL) == 0)
 		ks_cgroup_thaw(&cg);
 	ks_opened_done(&o);
@@ -221,15 +219,16 @@ int ks_container_delete(int root_fd, const char *id, bool force, const struct ks
 {
 	struct ks_opened o;
 	int r = ks_opened_open(root_fd, id, true, &o, err);
+	enum ks_status status = r == 0 ? ks_opened_status(&o) : KS_STATUS_CREATING;
 
 	if (r == 0 && o.no_record) {
 		/* A create that died before its record had made nothing else. */
 		r = ks_state_remove(root_fd, id, err);
 	} else if (r == 0 && !force &&
-		   (o.status == KS_STATUS_RUNNING || o.status == KS_STATUS_PAUSED)) {
+		   (status == KS_STATUS_RUNNING || status == KS_STATUS_PAUSED)) {
 		r = ks_err_kind(err, KS_ERR_STATE,
 				"cannot delete container \"%s\" that is not stopped: it is %s", id,
-				ks_status_name(o.status));
+				ks_status_name(status));
 	} else if (r == 0) {
 		r = ks_opened_delete(&o, root_fd, id, storage, warn, err);
 		if (r < 0)
@@ -263,10 +262,11 @@ int ks_container_start(int root_fd, const char *id, const struct ks_storage *sto
 	struct ks_opened o;
 	ks_auto_fd int sock = -EBADF;
 	int r = ks_opened_open(root_fd, id, true, &o, err);
+	enum ks_status status = r == 0 ? ks_opened_status(&o) : KS_STATUS_CREATING;
 
-	if (r == 0 && o.status != KS_STATUS_CREATED)
+	if (r == 0 && status != KS_STATUS_CREATED)
 		r = ks_err_kind(err, KS_ERR_STATE, "cannot start container \"%s\": it is %s", id,
-				ks_status_name(o.status));
+				ks_status_name(status));
 	if (r == 0)
 		r = connect_start(o.dir_fd, &sock, err);
 	if (r == 0)

@@ -16,13 +16,15 @@ struct ks_opened {
 	struct ks_arena arena;
 	int dir_fd, lock_fd;
 	struct ks_container c;
-	enum ks_status status;
 	bool no_record;
 };
 
 /* Opens it; ks_opened_done() is due also after a failure. */
 int ks_opened_open(int root_fd, const char *id, bool lock, struct ks_opened *o, struct ks_err *err);
 void ks_opened_done(struct ks_opened *o);
+
+/* Creating also without a record. */
+enum ks_status ks_opened_status(const struct ks_opened *o);
 
 /* The pidfd of init, after which the pid cannot be anybody else's. */
 int ks_opened_init(const struct ks_opened *o, int *ret, struct ks_err *err);

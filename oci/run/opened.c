@@ -20,8 +20,12 @@ int ks_opened_open(int root_fd, const char *id, bool lock, struct ks_opened *o, 
 		return r;
 	r = ks_state_load(&o->arena, o->dir_fd, &o->c, err);
 	o->no_record = r == KS_STATE_ABSENT;
-	o->status = r == 0 ? ks_state_status(o->dir_fd, &o->c) : KS_STATUS_CREATING;
 	return r < 0 ? r : 0;
+}
+
+enum ks_status ks_opened_status(const struct ks_opened *o)
+{
+	return ks_state_status(o->dir_fd, &o->c);
 }
 
 /* The pidfd of init, after which the pid cannot be anybody else's. */
@@ -29,7 +33,7 @@ int ks_opened_init(const struct ks_opened *o, int *ret, struct ks_err *err)
 {
 	ks_auto_fd int fd = ks_sys_pidfd_open((pid_t)o->c.pid.v);
 
-	if (fd < 0 || !ks_process_alive((pid_t)o->c.pid.v, o->c.start_time.v))
+	if (fd < 0 || !ks_state_lives(&o->c))
 		return ks_err_kind(err, KS_ERR_STATE, "container not running");
 	*ret = KS_TAKE_FD(fd);
 	return 0;

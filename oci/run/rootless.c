@@ -229,7 +229,7 @@ int ks_rootless_join(int root_fd, const char *id, struct ks_err *err)
 			r = ks_err_set(err, -errno, "open %s", path);
 	}
 	/* What was opened by its pid was its own only if it still lives. */
-	if (r == 0 && !ks_process_alive((pid_t)o.c.pid.v, o.c.start_time.v))
+	if (r == 0 && !ks_state_lives(&o.c))
 		r = ks_err_kind(err, KS_ERR_STATE, "container not running");
 	if (r == 0 && setns(fd, CLONE_NEWUSER) < 0)
 		r = ks_err_set(err, -errno, "join the container's user namespace");

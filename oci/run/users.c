@@ -99,7 +99,7 @@ static int open_root(int root_fd, const char *id, int *ret, struct ks_err *err)
 		if (*ret < 0)
 			r = ks_err_set(err, -errno, "open %s", path);
 		/* The pid was still that of init when it was opened. */
-		else if (!ks_process_alive((pid_t)o.c.pid.v, o.c.start_time.v))
+		else if (!ks_state_lives(&o.c))
 			r = ks_err_kind(err, KS_ERR_STATE, "container not running");
 	}
 	ks_opened_done(&o);

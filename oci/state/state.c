@@ -25,12 +25,15 @@ const char *ks_status_name(enum ks_status s)
 
 int ks_state_open_root(const char *path, int *ret_fd, struct ks_err *err)
 {
-	int r = ks_mkdir_p_at(AT_FDCWD, path, 0700);
-
-	if (r < 0)
-		return ks_err_set(err, r, "make the runtime root %s", path);
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	if (fd < 0 && errno == ENOENT) {
+		int r = ks_mkdir_p_at(AT_FDCWD, path, 0700);
+
+		if (r < 0)
+			return ks_err_set(err, r, "make the runtime root %s", path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
 	if (fd < 0)
 		return ks_err_set(err, -errno, "open the runtime root %s", path);
 	struct stat st;
@@ -233,11 +236,20 @@ int ks_state_load(struct ks_arena *a, int dir_fd, struct ks_container *ret, stru
 	return 0;
 }
 
+bool ks_state_lives(const struct ks_container *c)
+{
+	char boot_id[KS_BOOT_ID_SIZE];
+
+	/* A record of another boot can only tell of what is gone. */
+	return c->pid.set && ks_process_alive((pid_t)c->pid.v, c->start_time.v) &&
+	       ks_boot_id(boot_id, NULL) == 0 && ks_streq(boot_id, c->boot_id);
+}
+
 /* "1" in v2, FREEZING or FROZEN in v1. */
-static bool is_frozen(const char *path)
+bool ks_state_frozen(const struct ks_container *c)
 {
 	char text[16];
-	ks_auto_fd int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
+	ks_auto_fd int fd = c->freezer ? open(c->freezer, O_RDONLY | O_CLOEXEC) : -EBADF;
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 
 	return n > 0 && (text[0] == '1' || text[0] == 'F');
@@ -245,15 +257,11 @@ static bool is_frozen(const char *path)
 
 enum ks_status ks_state_status(int dir_fd, const struct ks_container *c)
 {
-	char boot_id[KS_BOOT_ID_SIZE];
-
 	if (!c->pid.set)
 		return KS_STATUS_CREATING;
-	/* A record of another boot can only tell of what is gone. */
-	if (ks_boot_id(boot_id, NULL) < 0 || !ks_streq(boot_id, c->boot_id) ||
-	    !ks_process_alive((pid_t)c->pid.v, c->start_time.v))
+	if (!ks_state_lives(c))
 		return KS_STATUS_STOPPED;
-	if (is_frozen(c->freezer))
+	if (ks_state_frozen(c))
 		return KS_STATUS_PAUSED;
 	if (faccessat(dir_fd, "start.sock", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return KS_STATUS_CREATED;

@@ -58,6 +58,21 @@ try "$K" run --detach -b "$B" "$TAG-1"
 is "$rc" 0 "run --detach"
 (cd "$B" && "$K" run -d "$TAG-2") </dev/null >/dev/null 2>&1
 is "$?" 0 "the bundle is the working directory by default"
+
+# Whoever has the pid and start time of another boot's record is no process of the container.
+record=$KSHIM_ROOT/$TAG-2/state.json
+cp "$record" "$T/record"
+jq '.bootId = "00000000-0000-4000-8000-000000000000"' "$T/record" >"$record"
+is "$(status "$TAG-2")" stopped "a record of another boot: stopped"
+for verb in "kill $TAG-2 KILL" "pause $TAG-2" "update --memory 20000000 $TAG-2" "exec --ignore-paused $TAG-2 true" "events --stats $TAG-2"; do
+	# shellcheck disable=SC2086 # words
+	try "$K" $verb
+	[ "$rc" != 0 ]
+	like "$?:$err" '0:*container not running*' "${verb%% *} of a record of another boot"
+done
+is "$("$K" ps -f json "$TAG-2")" "[]" "nor has it processes"
+cp "$T/record" "$record"
+is "$(status "$TAG-2")" running "and nothing was done to it"
 try "$K" list
 like "$out" "ID *PID *STATUS *BUNDLE *CREATED *OWNER*$TAG-*running*$B*" "list"
 try "$K" list --quiet
