@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the linker's order from what touched.c saw.
 
-    text-order.py MAP HITS...    # each of one workload
+    text-order.py MAP SMALL HITS...    # each of one workload
 
-Functions of a shim's process come first, since a pod has it for its whole life; then those that
-most workloads execute. An input section is what the linker can move: a function of kshim, a
+What the small verbs execute comes first, for it is most of what they cost; a shim's process executes
+much of it too, and what else it does follows, since a pod has it for its whole life; then what most
+workloads execute. An input section is what the linker can move: a function of kshim, a
 file of a library. The constants of the same files lie together, too.
 """
 import bisect
@@ -45,10 +46,11 @@ def section(name):
 
 
 def order(path, hits):
-    """The sections of code that were executed, the ones that matter most first."""
+    """The sections of code that were executed, the ones that matter most first; @hits: the small
+    verbs' first."""
     sections = [s for s in input_sections(path) if s[2].startswith(".text")]
     starts = [s[0] for s in sections]
-    workloads, shim = collections.Counter(), set()
+    workloads, shim, small = collections.Counter(), set(), None
     for name in hits:
         seen = set()
         for line in open(name):
@@ -59,8 +61,10 @@ def order(path, hits):
                 if comm[:15] in SHIM:
                     shim.add(i)
         workloads.update(seen)
+        small = seen if small is None else small
     workloads.update(i for i, s in enumerate(sections) if s[3].endswith(ALWAYS))
-    return [sections[i] for i in sorted(workloads, key=lambda i: (i not in shim, -workloads[i], i))]
+    tier = [(True, True), (True, False), (False, True), (False, False)]
+    return [sections[i] for i in sorted(workloads, key=lambda i: (tier.index((i in small, i in shim)), -workloads[i], i))]
 
 
 def main():
@@ -69,6 +73,8 @@ def main():
     with_constants = {s[3] for s in input_sections(path) if s[2].startswith(".rodata")}
     files = [f for f in dict.fromkeys(s[3] for s in text) if f in with_constants]
     print("/* Made by `make text-order`; docs/adr/0007. What is not there is passed over. */")
+    # The linker's own place for it is behind all that is never executed.
+    print("SECTIONS\n{\n\t.fini :\n\t{\n\t\tKEEP(*(SORT_NONE(.fini)))\n\t}\n}\nINSERT AFTER .init;")
     print("SECTIONS\n{\n\t.text.often :\n\t{")
     print("\n".join(f"\t\t{pattern(s[3])}({section(s[2])})" for s in text))
     print("\t}\n}\nINSERT BEFORE .text;\nSECTIONS\n{\n\t.rodata.often :\n\t{")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A container's everyday life, for text-order.sh. Usage: BUILD=DIR workload.sh run|verbs|pod|ctr
+# A container's everyday life, for text-order.sh. Usage: BUILD=DIR workload.sh small|run|verbs|pod|ctr
 . "$(dirname "$0")/../../tests/lib/lib.sh"
 . "$TOP/tests/lib/shim.sh"
 . "$TOP/tests/lib/containerd.sh"
@@ -13,6 +13,16 @@ must() { "$@" >"$T/out" 2>"$T/err" </dev/null || { echo "$*: $(cat "$T/err")" >&
 rpc() { must timeout -k 1 90 python3 "$TOP/tests/lib/ttrpc.py" "$SOCK" "$@"; }
 
 case $1 in
+small)
+	spec '["/bin/sleep", "1000"]'
+	cp "$K" "$T/unseen" # what starts the container and ends it is no small verb
+	as_callers=(--root "$T/records" --log "$T/log" --log-format json)
+	must "$T/unseen" "${as_callers[@]}" run --detach -b "$b" "$TAG-s"
+	must "$K" "${as_callers[@]}" state "$TAG-s"
+	must "$K" "${as_callers[@]}" list
+	must "$K" "${as_callers[@]}" kill "$TAG-s" CONT
+	must "$T/unseen" "${as_callers[@]}" delete --force "$TAG-s"
+	;;
 run)
 	spec '["/bin/true"]'
 	must "$K" run -b "$b" "$TAG-r"
