@@ -36,16 +36,20 @@ static ssize_t read_small(const char *path, char *buf, size_t size)
 
 int ks_boot_id(char ret[static KS_BOOT_ID_SIZE], struct ks_err *err)
 {
-	const char *path = "/proc/sys/kernel/random/boot_id";
-	char buf[64];
-	ssize_t n = read_small(path, buf, sizeof(buf));
+	static const char path[] = "/proc/sys/kernel/random/boot_id";
+	static char known[64]; /* no process sees two boots */
 
-	if (n < 0)
-		return ks_err_set(err, (int)n, "read %s", path);
-	if (n < KS_BOOT_ID_SIZE - 1)
-		return ks_err_kind(err, KS_ERR_INTERNAL, "%s is too short", path);
-	memcpy(ret, buf, KS_BOOT_ID_SIZE - 1);
-	ret[KS_BOOT_ID_SIZE - 1] = '\0';
+	if (!*known) {
+		char buf[sizeof(known)];
+		ssize_t n = read_small(path, buf, sizeof(buf));
+
+		if (n < 0)
+			return ks_err_set(err, (int)n, "read %s", path);
+		if (n < KS_BOOT_ID_SIZE - 1)
+			return ks_err_kind(err, KS_ERR_INTERNAL, "%s is too short", path);
+		memcpy(known, buf, KS_BOOT_ID_SIZE - 1);
+	}
+	memcpy(ret, known, KS_BOOT_ID_SIZE);
 	return 0;
 }
 

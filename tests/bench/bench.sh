@@ -27,24 +27,29 @@ L=$T/long # the same with a process that stays, for exec and the small verbs
 mkdir -p "$L"
 jq --arg r "$B/rootfs" '.process.args = ["/bin/sleep", "1000"] | .root.path = $r' "$B/config.json" >"$L/config.json"
 
-# The medians of kshim, crun and runc for a command line with RUNTIME in it. The ids
-# differ, since the cgroup that crun and runc make is named by them alone.
-medians() { # PREPARE RUNS COMMAND
-	peer_view hyperfine -N --style none --export-json "$T/h.json" --warmup 3 --runs "$2" \
-		${1:+--prepare "$1"} \
-		"$(for_one "$K" k "$3")" "$(for_one crun c "$3")" "$(for_one runc r "$3")" \
-		>/dev/null 2>"$T/h.err" || { cat "$T/h.err" >&2; exit 1; }
-	jq -r '[.results[].median] | @tsv' "$T/h.json"
+# The medians in seconds of some commands, back to back. In rounds, each of which has all of them, since
+# a machine that others use is faster at one time than at another.
+ROUNDS=6
+medians() { # VIEW PREPARE RUNS COMMAND…
+	local view=$1 prepare=$2 runs=$3 i
+	shift 3
+	for i in $(seq "$ROUNDS"); do
+		"$view" hyperfine -N --style none --export-json "$T/h.$i.json" --warmup 3 --runs $((runs / ROUNDS + 1)) \
+			${prepare:+--prepare "$prepare"} "$@" >/dev/null 2>"$T/h.err" || return
+	done
+	jq -rs '[.[].results] | transpose | map([.[].times[]] | sort | .[length / 2 | floor]) | @tsv' "$T"/h.?.json
 }
 
+# The ids differ, since the cgroup that crun and runc make is named by them alone.
 for_one() { # RUNTIME LETTER COMMAND
 	local cmd=${3//RUNTIME/$1 --root $RUN/r$2}
 	echo "${cmd//ID/$TAG-$2}"
 }
 
-row() { # NAME PREPARE RUNS COMMAND
+row() { # NAME PREPARE RUNS COMMAND, with RUNTIME in it
 	local k c r
-	read -r k c r < <(medians "$2" "$3" "$4")
+	read -r k c r < <(medians peer_view "$2" "$3" "$(for_one "$K" k "$4")" "$(for_one crun c "$4")" "$(for_one runc r "$4")") ||
+		{ cat "$T/h.err" >&2; exit 1; }
 	awk -v n="$1" -v k="$k" -v c="$c" -v r="$r" 'BEGIN {
 		printf "%-34s %8.2f ms   %5.2f x crun   %5.2f x runc\n", n, k * 1000, k / c, k / r }'
 }
@@ -66,14 +71,14 @@ row "run /bin/true" "" "$RUNS" "RUNTIME run -b $B ID-x"
 row "run /bin/true after 0.3 s" "sleep 0.3" "$IDLE_RUNS" "RUNTIME run -b $B ID-x"
 # The same namespaces, mounts and masked paths, made by a program that does nothing else. On a hybrid
 # or v1 host there is a cgroup in each hierarchy, on v2 one; crun does not start this there.
-floor() { # NAME VIEW BUNDLE
+floor() { # NAME VIEW BUNDLE [--cgroups]
 	local k r f
-	read -r k r f < <("$2" hyperfine -N --style none --export-json "$T/h.json" --warmup 3 --runs "$RUNS" "$K --root $RUN/rk run -b $3 $TAG-x" \
-		"runc --root $RUN/rr run -b $3 $TAG-y" "$BUILD/helper/floor $3/rootfs /bin/true" >/dev/null 2>&1 && jq -r '[.results[].median] | @tsv' "$T/h.json") ||
-		{ echo "$1: not on this host"; return 0; }
+	read -r k r f < <(medians "$2" "" "$RUNS" "$K --root $RUN/rk run -b $3 $TAG-x" "runc --root $RUN/rr run -b $3 $TAG-y" \
+		"$BUILD/helper/floor ${4:+$4 }$3/rootfs /bin/true") || { echo "$1: not on this host"; return 0; }
 	awk -v n="$1" -v k="$k" -v r="$r" -v f="$f" 'BEGIN { printf "%-34s %8.2f ms   %5.2f x a bare program   %5.2f x runc\n", n, k * 1000, k / f, k / r }'
 }
 floor "run, against the floor" peer_view "$B"
+[ ! -d /sys/fs/cgroup/memory ] || floor "the same, a floor with v1 cgroups" peer_view "$B" --cgroups
 mkdir -p "$T/b2"
 ln -s "$B/rootfs" "$T/b2/rootfs"
 # Of what this host's v2 tree has no controllers for, it asks for nothing.

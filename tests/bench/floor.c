@@ -3,8 +3,10 @@
  * The floor of a start: what no runtime can do without for containerd's default spec. Makes its
  * namespaces and mounts, masks its paths, changes the root, executes the command and waits. No
  * config.json, cgroup, device rule, seccomp, capability, record or check. Statically linked.
- *	floor ROOTFS COMMAND…
+ *	floor [--cgroups] ROOTFS COMMAND…
+ * --cgroups: one, too, in each v1 hierarchy below /sys/fs/cgroup, joined, and removed at the end.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -12,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -51,8 +54,62 @@ static void must(long r, const char *what)
 
 #define EACH(i, a) for (size_t i = 0; i < sizeof(a) / sizeof((a)[0]); i++)
 
+static char cgroups[16][64];
+static size_t n_cgroups;
+
+/* A cpuset without processors and memory can be joined by nobody. */
+static void copy(const char *cgroup, const char *name)
+{
+	char path[128], text[4096];
+
+	snprintf(path, sizeof(path), "%.63s/../%s", cgroup, name);
+	int from = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = from < 0 ? -1 : read(from, text, sizeof(text));
+
+	snprintf(path, sizeof(path), "%.63s/%s", cgroup, name);
+	int to = open(path, O_WRONLY | O_CLOEXEC);
+
+	must(n < 0 ? -1 : write(to, text, (size_t)n), path);
+	close(from);
+	close(to);
+}
+
+static void make_cgroups(void)
+{
+	DIR *d = opendir("/sys/fs/cgroup");
+
+	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+		if (e->d_name[0] == '.' || e->d_type != DT_DIR || n_cgroups == 16)
+			continue;
+		char *path = cgroups[n_cgroups++];
+
+		snprintf(path, sizeof(cgroups[0]), "/sys/fs/cgroup/%.20s/floor-%d", e->d_name,
+			 (int)getpid());
+		must(mkdir(path, 0755), path);
+		if (!strcmp(e->d_name, "cpuset")) {
+			copy(path, "cpuset.cpus");
+			copy(path, "cpuset.mems");
+		}
+	}
+	closedir(d);
+}
+
+static void join_cgroups(void)
+{
+	char path[128];
+
+	for (size_t i = 0; i < n_cgroups; i++) {
+		snprintf(path, sizeof(path), "%.63s/cgroup.procs", cgroups[i]);
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		must(write(fd, "0", 1), path);
+		close(fd);
+	}
+}
+
 static void child(const char *rootfs, char **argv)
 {
+	join_cgroups();
 	must(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "slave");
 	must(mount(rootfs, rootfs, NULL, MS_BIND | MS_REC, NULL), "root");
 	must(chdir(rootfs), "chdir");
@@ -90,6 +147,11 @@ int main(int argc, char **argv)
 				.exit_signal = SIGCHLD };
 	int status;
 
+	if (argc > 1 && !strcmp(argv[1], "--cgroups")) {
+		make_cgroups();
+		argv++;
+		argc--;
+	}
 	if (argc < 3)
 		return 98;
 	pid_t pid = (pid_t)syscall(SYS_clone3, &a, sizeof(a));
@@ -98,5 +160,7 @@ int main(int argc, char **argv)
 	if (pid == 0)
 		child(argv[1], argv + 2);
 	must(waitpid(pid, &status, 0), "wait");
+	for (size_t i = 0; i < n_cgroups; i++)
+		must(rmdir(cgroups[i]), cgroups[i]);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
