@@ -88,6 +88,12 @@ int ks_mount_idmap(int fd, int userns_fd, bool recursive, struct ks_err *err);
 /** ks_mount_attach() - put a detached mount on a target, both by descriptor; 0 or -errno */
 int ks_mount_attach(int mount_fd, int target_fd, struct ks_err *err);
 
+/** ks_selinux_enabled() - whether labels of SELinux mean something on this host */
+bool ks_selinux_enabled(void);
+
+/** ks_selinux_label() - label a directory itself, not what is in it; 0 or -errno */
+int ks_selinux_label(int dir_fd, const char *label, struct ks_err *err);
+
 /** struct ks_mount_request - a mount that volumes hand to a container */
 struct ks_mount_request {
 	int fd;		    /* detached mount; owned by the request */

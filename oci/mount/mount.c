@@ -65,11 +65,19 @@ static int set_option(int fs_fd, const char *type, const char *opt, size_t n, st
 
 	if (value)
 		*value++ = '\0';
+	/* In quotes, as mount(2) wants a label with a comma, it is not known to fsconfig(2). */
+	if (value && strstr(buf, "context") && *value == '"' && buf[n - 1] == '"' &&
+	    value < &buf[n - 1]) {
+		buf[n - 1] = '\0';
+		value++;
+	}
 	int r = ks_sys_fsconfig(fs_fd, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, buf, value,
 				0);
-	if (r < 0)
-		return fail_config(fs_fd, type, buf, err);
-	return 0;
+	if (r == 0)
+		return 0;
+	/* With its value, of which the kernel does not say what is wrong with it. */
+	ks_fmt(buf, sizeof(buf), "%.*s", n < 200 ? (int)n : 200, opt);
+	return fail_config(fs_fd, type, buf, err);
 }
 
 static int open_fs(const char *type, const char *source, int *ret, struct ks_err *err)

@@ -136,6 +136,15 @@ static uint64_t mount_of(int fd)
 	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) == 0 ? sx.stx_mnt_id : 0;
 }
 
+/* One that config.json does not name, labelled as those that it does. */
+static int make_tmpfs(struct ks_child *c, const char *option, uint64_t attr, int *ret_fd)
+{
+	char *v[] = { (char *)(uintptr_t)option, c->p->context };
+	struct ks_strv options = { v, c->p->context ? 2 : 1 };
+
+	return ks_mount_new_list("tmpfs", "tmpfs", &options, attr, ret_fd, &c->err);
+}
+
 static int mount_new(struct ks_child *c, struct ks_plan_mount *m)
 {
 	const uint64_t readonly = MOUNT_ATTR_RDONLY;
@@ -153,6 +162,8 @@ static int mount_new(struct ks_child *c, struct ks_plan_mount *m)
 	int r = ks_mount_new_list(m->type, m->source, &m->opts.fs, m->opts.attr_set & ~readonly,
 				  &fd, &c->err);
 
+	if (r == 0 && m->label)
+		r = ks_selinux_label(fd, m->label, &c->err);
 	if (r == 0 && inherit_mode && fchmodat(fd, ".", st.st_mode & 07777, 0) < 0)
 		r = ks_err_set(&c->err, -errno, "set the mode of a tmpfs");
 	if (r == 0 && m->opts.copy_up)
@@ -268,8 +279,7 @@ static int mount_cgroup(struct ks_child *c, struct ks_plan_mount *m)
 	if (target < 0)
 		return target;
 	/* Read-only comes last: directories are still to be made in it. */
-	int r = ks_mount_new("tmpfs", "tmpfs", "mode=755",
-			     m->opts.attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY, &fd, &c->err);
+	int r = make_tmpfs(c, "mode=755", m->opts.attr_set & ~(uint64_t)MOUNT_ATTR_RDONLY, &fd);
 
 	if (r == 0)
 		r = ks_mount_attach(fd, target, &c->err);
@@ -335,7 +345,7 @@ static int mask_dir(struct ks_child *c, int target, int *empty_fd)
 	int r;
 
 	if (*empty_fd < 0) {
-		r = ks_mount_new("tmpfs", "tmpfs", "nr_inodes=1", attr, empty_fd, &c->err);
+		r = make_tmpfs(c, "nr_inodes=1", attr, empty_fd);
 		return r < 0 ? r : ks_mount_attach(*empty_fd, target, &c->err);
 	}
 	r = ks_mount_clone(*empty_fd, "", false, &fd, &c->err);

@@ -124,6 +124,29 @@ static int plan_remount(struct ks_arena *a, struct ks_plan_mount *m, struct ks_e
 	return add_super(a, m) < 0 ? ks_err_oom(err) : 0;
 }
 
+/*
+ * A context is of the whole file system: where it is the kernel's only one, or was made with the
+ * namespace, none can be given. Of these a message queue's has a root that is labelled by itself.
+ */
+static int plan_label(struct ks_arena *a, const struct ks_spec *s, struct ks_plan_mount *m,
+		      const struct ks_plan *p)
+{
+	static const char *const without[] = { "proc",	     "sysfs",	"cgroup",  "cgroup2",
+					       "securityfs", "debugfs", "tracefs", "configfs" };
+
+	if (!p->context)
+		return 0;
+	if (ks_streq(m->type, "mqueue"))
+		m->label = s->lnx.mount_label;
+	for (size_t i = 0; i < KS_ARRAY_LEN(without); i++)
+		if (m->label || ks_streq(m->type, without[i]))
+			return 0;
+	for (size_t i = 0; i < m->opts.fs.n; i++)
+		if (ks_str_prefix(m->opts.fs.v[i], "context="))
+			return 0;
+	return ks_strv_append(a, &m->opts.fs, p->context);
+}
+
 static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struct ks_spec *s,
 		      const struct ks_spec_mount *sm, const struct ks_cgroup *cg, struct ks_plan *p,
 		      struct ks_err *err)
@@ -157,16 +180,7 @@ static int plan_mount(struct ks_arena *a, const struct ks_create *c, const struc
 		return r < 0 ? ks_err_prefix(err, r, "mount on %s", m->target) : 0;
 	}
 	m->kind = KS_PLAN_NEW;
-	/* Only these take a context; runc labels the same. */
-	if (!ks_str_empty(s->lnx.mount_label) &&
-	    (ks_streq(m->type, "tmpfs") || ks_streq(m->type, "mqueue") ||
-	     ks_streq(m->type, "devpts"))) {
-		const char *context = ks_arena_printf(a, "context=%s", s->lnx.mount_label);
-
-		if (!context || ks_strv_append(a, &m->opts.fs, context) < 0)
-			return ks_err_oom(err);
-	}
-	if (add_super(a, m) < 0)
+	if (plan_label(a, s, m, p) < 0 || add_super(a, m) < 0)
 		return ks_err_oom(err);
 	if (ks_streq(sm->type, "cgroup") && !cg->host.v2) {
 		m->kind = KS_PLAN_CGROUP;
@@ -252,9 +266,14 @@ int ks_plan_mounts(struct ks_arena *a, const struct ks_create *c, const struct k
 	if (s->mounts.n > KS_PLAN_MAX_MOUNTS)
 		return ks_err_kind(err, KS_ERR_INVALID, "mounts: more than %d", KS_PLAN_MAX_MOUNTS);
 	p->make_dev = true;
-	if (!ks_str_empty(s->lnx.mount_label) && !ks_has_selinux())
+	if (!ks_str_empty(s->lnx.mount_label) && !ks_selinux_enabled())
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "linux.mountLabel: SELinux is not enabled on this host");
+	if (!ks_str_empty(s->lnx.mount_label)) {
+		p->context = ks_arena_printf(a, "context=%s", s->lnx.mount_label);
+		if (!p->context)
+			return ks_err_oom(err);
+	}
 	p->mounts = KS_ARENA_NEWV(a, struct ks_plan_mount, s->mounts.n + c->volumes.n + 1);
 	if (!p->mounts)
 		return ks_err_oom(err);

@@ -105,11 +105,6 @@ static bool has_apparmor(void)
 	return fd >= 0 && read(fd, &c, 1) == 1 && c == 'Y';
 }
 
-bool ks_has_selinux(void)
-{
-	return access("/sys/fs/selinux/enforce", F_OK) == 0;
-}
-
 /* A label that is asked for and not applied would leave a container less confined than meant. */
 static int plan_labels(const struct ks_spec_process *sp, struct ks_plan_process *p,
 		       struct ks_err *err)
@@ -121,7 +116,7 @@ static int plan_labels(const struct ks_spec_process *sp, struct ks_plan_process 
 				   "process.apparmorProfile: AppArmor is not enabled on this host");
 	if (p->apparmor && strlen(p->apparmor) > 400)
 		return ks_err_kind(err, KS_ERR_INVALID, "process.apparmorProfile: is too long");
-	if (p->selinux && !ks_has_selinux())
+	if (p->selinux && !ks_selinux_enabled())
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "process.selinuxLabel: SELinux is not enabled on this host");
 	return 0;

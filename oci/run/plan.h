@@ -39,6 +39,7 @@ struct ks_plan_mount {
 	bool is_file;	   /* the target is to be a file */
 	uint64_t dev, ino; /* of a volume: what must stand at the target */
 	uint64_t id;	   /* of a new mount, set by the child when it is there; else 0 */
+	const char *label; /* SELinux' of its root, where the file system takes no context */
 };
 
 /* One hierarchy below a v1 cgroup mount. */
@@ -155,6 +156,7 @@ struct ks_plan {
 	struct ks_plan_device *devices;
 	size_t n_devices;
 	const struct ks_strv *masked, *readonly;
+	char *context; /* option of the file systems that are made: linux.mountLabel; or NULL */
 	const struct ks_map *sysctl;
 	const char *hostname, *domainname;
 	struct ks_plan_hooks create_container, start_container;
@@ -189,8 +191,6 @@ int ks_plan_devices(struct ks_arena *a, const struct ks_create *c, const struct 
 		    struct ks_plan *p, struct ks_err *err);
 int ks_plan_process(struct ks_arena *a, const struct ks_spec_process *sp, bool new_userns,
 		    struct ks_strv *warnings, struct ks_plan_process *p, struct ks_err *err);
-/* Whether labels of SELinux mean something on this host. */
-bool ks_has_selinux(void);
 /* The text of uid_map or gid_map. */
 int ks_plan_map(struct ks_arena *a, const struct ks_list *maps, const char **ret,
 		struct ks_err *err);

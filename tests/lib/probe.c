@@ -2,6 +2,7 @@
 /*
  * What a container sees that no shell can tell. Statically linked.
  *	probe keyring    the description of the session keyring
+ *	probe key-label  its label
  *	probe call N…    what each of these system calls fails with, with -1 for every argument
  *	probe seize S    for S seconds, try to trace each new process that is seen; what was caught
  *	probe clone N    a child that outlives this process, in the same namespaces, sleeps N s
@@ -47,9 +48,9 @@ int main(int argc, char **argv)
 {
 	char buf[256] = "";
 
-	if (argc > 1 && !strcmp(argv[1], "keyring")) {
-		syscall(SYS_keyctl, KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, buf,
-			sizeof(buf) - 1);
+	if (argc > 1 && (!strcmp(argv[1], "keyring") || !strcmp(argv[1], "key-label"))) {
+		syscall(SYS_keyctl, argv[1][3] == 'r' ? KEYCTL_DESCRIBE : KEYCTL_GET_SECURITY,
+			KEY_SPEC_SESSION_KEYRING, buf, sizeof(buf) - 1);
 		puts(buf);
 		return 0;
 	}

@@ -12,7 +12,7 @@ cache=$(cd "$1" && pwd)
 kernels="6.1=linux-image-cloud-amd64 6.12=linux-image-6.12-cloud-amd64"
 packages=bash,coreutils,util-linux,mount,e2fsprogs,xfsprogs,kmod,jq,runc,crun,busybox-static,perl
 packages=$packages,procps,iproute2,dmsetup,nbd-client,nbd-server,quota,containerd,systemd-sysv,dbus
-packages=$packages,libmount1,udev,psmisc,python3,python3-grpcio,uidmap,dbus-user-session,libpam-systemd,criu,iptables
+packages=$packages,libmount1,udev,psmisc,python3,python3-grpcio,uidmap,dbus-user-session,libpam-systemd,criu,iptables,apparmor,secilc
 
 image_of() { apt-cache depends "$1" 2>/dev/null | awk '/Depends: linux-image/ { print $2; exit }'; }
 

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# AppArmor profiles, by their effect inside a container; crun and runc are asked the same.
+. "$(dirname "$0")/guest.sh"
+requires_root
+requires jq
+requires apparmor_parser
+[ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] || skip_all "needs AppArmor in the kernel"
+mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+cat >"$T/profile" <<E
+abi <abi/3.0>,
+profile $TAG-a flags=(attach_disconnected,mediate_deleted) {
+	file,
+	capability,
+	network,
+	mount,
+	signal,
+	deny /secret rw,
+}
+profile $TAG-b flags=(attach_disconnected,mediate_deleted) {
+	file,
+	signal,
+}
+E
+apparmor_parser -Ka "$T/profile" || skip_all "profiles cannot be loaded here"
+at_exit='apparmor_parser -R "$T/profile"'
+B=$T/b
+look='cat /proc/self/attr/current; cat /secret; cat /etc/open'
+
+confined() { # JQ-FILTER SCRIPT
+	bundle "$B" ".process.apparmorProfile = \"$TAG-a\" | .process.noNewPrivileges = true | .process.args = [\"sh\", \"-c\", $(jq -Rn --arg s "$2" '$s')] | $1"
+	mkdir -p "$B/rootfs/etc"
+	echo hidden >"$B/rootfs/secret"
+	echo open >"$B/rootfs/etc/open"
+}
+
+confined . "$look"
+for rt in "$K" crun runc; do
+	command -v "$rt" >/dev/null || { skip "${rt##*/}" "not here"; continue; }
+	try timeout 60 "$rt" --root "$T/rt-${rt##*/}" run -b "$B" "$TAG-1"
+	is "$out" "$TAG-a (enforce)"$'\n'"open" "${rt##*/}: the profile, and what it allows"
+	like "$err" '*/secret*Permission denied*' "${rt##*/}: what it denies, to root too"
+done
+confined '.process.noNewPrivileges = false' "$look"
+try timeout 60 "$K" run -b "$B" "$TAG-1"
+is "$out" "$TAG-a (enforce)"$'\n'"open" "without noNewPrivileges"
+confined '.process.user = {uid: 1000, gid: 1000}' 'cat /proc/self/attr/current'
+try timeout 60 "$K" run -b "$B" "$TAG-1"
+is "$out" "$TAG-a (enforce)" "of a user"
+confined '.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings' 'cat /proc/self/attr/current'
+chmod 755 "$T"
+try timeout 60 "$K" run -b "$B" "$TAG-1"
+is "$out" "$TAG-a (enforce)" "in a user namespace"
+confined '.process.apparmorProfile = "no-such-profile"' true
+try timeout 60 "$K" run -b "$B" "$TAG-1"
+like "$rc:$err" '1:*process.apparmorProfile*no-such-profile*No such file*' "a profile that is not loaded"
+confined '.process.apparmorProfile = ""' 'cat /proc/self/attr/current'
+try timeout 60 "$K" run -b "$B" "$TAG-1"
+is "$out" unconfined "no profile asked for, none given"
+confined '.hooks.startContainer = [{path: "/bin/sh", args: ["sh", "-c", "cat /proc/self/attr/current /secret >/tmp/hook 2>&1; true"]}] | .mounts += [{destination: "/tmp", type: "tmpfs", source: "tmpfs"}]' 'cat /tmp/hook'
+try timeout 60 "$K" run -b "$B" "$TAG-1"
+like "$out" "$TAG-a (enforce)*Permission denied*" "a hook that runs in the container is confined as it is"
+
+# An image's own "attr" files, where the label would be written to: they get nothing.
+confined '.mounts |= map(select(.destination != "/proc"))' 'cat /fake/self/attr/current'
+mkdir -p "$B/rootfs/fake/self/attr/apparmor" "$B/rootfs/proc/self/attr/apparmor" "$B/rootfs/bin"
+for f in current exec apparmor/current apparmor/exec; do : >"$B/rootfs/proc/self/attr/$f"; done
+try timeout 60 "$K" run -b "$B" "$TAG-1"
+is "$(cat "$B"/rootfs/proc/self/attr/exec "$B"/rootfs/proc/self/attr/apparmor/exec)" "" "nothing is written to a /proc of the image"
+rm -r "$B/rootfs/proc/self"
+
+# ---- exec -----------------------------------------------------------------------------------
+
+confined '.process.args = ["sleep", "1000"]' ''
+"$K" run --detach -b "$B" "$TAG-2" </dev/null >"$T/log" 2>&1
+is "$?:$(cat "$T/log")" "0:" "a container stays"
+try "$K" exec "$TAG-2" cat /proc/self/attr/current
+is "$out" "$TAG-a (enforce)" "exec gets the profile of config.json"
+try "$K" exec --apparmor "$TAG-b" "$TAG-2" cat /proc/self/attr/current
+is "$out" "$TAG-b (enforce)" "exec --apparmor"
+try "$K" exec --apparmor unconfined "$TAG-2" cat /proc/self/attr/current
+is "$out" unconfined "exec --apparmor unconfined"
+try "$K" exec --apparmor no-such-profile "$TAG-2" true
+like "$rc:$err" '255:*no-such-profile*No such file*' "exec with a profile that is not loaded"
+try "$K" exec "$TAG-2" cat /secret
+like "$rc:$err" '1:*Permission denied*' "exec is denied what the container is"
+"$K" delete --force "$TAG-2"
+no_leaks
