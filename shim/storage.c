@@ -50,6 +50,9 @@ static int storage_plan(void *data, struct ks_arena *a, const struct ks_spec *s,
 	if (ks_outer_uid() != 0)
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "volumes and identities of pods are for root alone");
+	/* Where there is no SELinux the container is refused, and says why. */
+	if (!ks_str_empty(s->lnx.mount_label) && ks_selinux_enabled())
+		f->pod.label = s->lnx.mount_label;
 	if (!f->pod.uid) {
 		if (ks_random_uuid(uid) < 0)
 			return ks_err_kind(err, KS_ERR_INTERNAL, "no random numbers");

@@ -122,6 +122,26 @@ static bool all_readonly(const struct ks_keeper *k, const char *claim)
 	return true;
 }
 
+/*
+ * A volume's file system is the pod's alone: it has the pod's label as a whole, whatever label its
+ * files were given at another time.
+ */
+static int mount_labelled(struct ks_keeper *k, struct ks_staged *s, const char *type,
+			  const char *source, const char *options, uint64_t attr,
+			  struct ks_err *err)
+{
+	struct ks_strv list = { 0 };
+	int r = *options ? ks_str_split(&k->arena, options, ',', &list) : 0;
+
+	if (r == 0 && k->spec->label) {
+		const char *context = ks_arena_printf(&k->arena, "context=%s", k->spec->label);
+
+		r = context ? ks_strv_append(&k->arena, &list, context) : -ENOMEM;
+	}
+	return r < 0 ? ks_err_oom(err) :
+		       ks_mount_new_list(type, source, &list, attr, &s->mount_fd, err);
+}
+
 static int stage_claim(struct ks_keeper *k, struct ks_staged *s, struct ks_err *err)
 {
 	struct ks_volume v = { 0 };
@@ -137,8 +157,8 @@ static int stage_claim(struct ks_keeper *k, struct ks_staged *s, struct ks_err *
 
 	r = attach(k, s, &v, err);
 	if (r == 0)
-		r = ks_mount_new(v.fs_type, s->loop.path, ro ? "ro" : NULL,
-				 ro ? attr | MOUNT_ATTR_RDONLY : attr, &s->mount_fd, err);
+		r = mount_labelled(k, s, v.fs_type, s->loop.path, ro ? "ro" : "",
+				   ro ? attr | MOUNT_ATTR_RDONLY : attr, err);
 	ks_crash_point("volume-staged");
 	return r < 0 ? ks_err_prefix(err, r, "volume \"%s/%s\"", v.ns, v.claim) : 0;
 }
@@ -153,7 +173,7 @@ static struct ks_staged *find_same_claim(struct ks_keeper *k, const struct ks_st
 	return NULL;
 }
 
-static int stage_memory(struct ks_staged *s, struct ks_err *err)
+static int stage_memory(struct ks_keeper *k, struct ks_staged *s, struct ks_err *err)
 {
 	const uint64_t attr = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID;
 	char data[96], size[48] = "";
@@ -164,10 +184,10 @@ static int stage_memory(struct ks_staged *s, struct ks_err *err)
 	/* What is in memory should not reach a disk by swap; kernels before 6.4 cannot promise it.
 	 */
 	ks_fmt(data, sizeof(data), "mode=%o%s,noswap", s->v->mode, size);
-	if (ks_mount_new("tmpfs", "tmpfs", data, attr, &s->mount_fd, &first) == 0)
+	if (mount_labelled(k, s, "tmpfs", "tmpfs", data, attr, &first) == 0)
 		return 0;
 	ks_fmt(data, sizeof(data), "mode=%o%s", s->v->mode, size);
-	int r = ks_mount_new("tmpfs", "tmpfs", data, attr, &s->mount_fd, err);
+	int r = mount_labelled(k, s, "tmpfs", "tmpfs", data, attr, err);
 
 	return r < 0 ? ks_err_prefix(err, r, "emptyDir \"%s\"", s->v->name) : 0;
 }
@@ -184,8 +204,11 @@ static int stage_disk(struct ks_keeper *k, struct ks_staged *s, struct ks_err *e
 
 	if (r == 0 && fchmod(dir, s->v->mode) < 0)
 		r = ks_err_set(err, -errno, "set the mode of %s", path);
+	/* What is made in it follows it. */
+	if (r == 0 && k->spec->label)
+		r = ks_selinux_label(dir, k->spec->label, err);
 	if (r < 0)
-		return r;
+		return ks_err_prefix(err, r, "emptyDir \"%s\"", s->v->name);
 	/* Only a mount of this namespace can be cloned; the store was opened in the host's. */
 	ks_fmt(path, sizeof(path), "%s/pods/%s/emptydir/%s", k->store->path, k->pod.uid,
 	       s->v->name);
@@ -269,7 +292,7 @@ int ks_keeper_stage(struct ks_keeper *k, struct ks_err *err)
 		else if (s->v->kind == KS_POD_CLAIM)
 			r = stage_claim(k, s, err);
 		else if (s->v->kind == KS_POD_EMPTY_MEMORY)
-			r = stage_memory(s, err);
+			r = stage_memory(k, s, err);
 		else
 			r = stage_disk(k, s, err);
 		if (r < 0)

@@ -35,6 +35,7 @@ struct ks_pod_spec {
 	const char *ns, *name; /* NULL name: a pod without identity */
 	const char *uid;       /* given, or NULL */
 	const char *hostname;  /* of config.json; may be empty */
+	const char *label;     /* SELinux' of its volumes, or NULL; not an annotation's to say */
 	struct ks_pod_volume *volumes;
 	size_t n_volumes;
 	struct ks_pod_mount *mounts; /* of this container */

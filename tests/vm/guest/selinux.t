@@ -72,6 +72,27 @@ labelled 'del(.process.selinuxLabel) | del(.linux.mountLabel)' 'cat /proc/self/a
 piped "$K" run -b "$B" "$TAG-1"
 is "$out" "$(label /proc/self/attr/current)hidden" "no label asked for, none given"
 
+# ---- volumes --------------------------------------------------------------------------------
+
+pod() { # LABEL-LEVEL SCRIPT
+	labelled '.process.selinuxLabel = "'"${LABEL%:s0*}:$1"'" | .linux.mountLabel = "'"${FILES%:s0*}:$1"'" | .root.readonly = false | .annotations = {"dev.kshim.pod": "ns/p-0",
+		"dev.kshim.volumes": "[{\"name\":\"m\",\"emptyDir\":{\"medium\":\"Memory\",\"sizeLimit\":\"1Mi\"}},{\"name\":\"e\",\"emptyDir\":{}},{\"name\":\"d\",\"persistentVolumeClaim\":{\"claimName\":\"data\"}}]",
+		"dev.kshim.volume-mounts": "{\"*\":[{\"name\":\"m\",\"mountPath\":\"/m\"},{\"name\":\"e\",\"mountPath\":\"/e\"},{\"name\":\"d\",\"mountPath\":\"/d\"}]}"}' "$2"
+	piped "$K" run -b "$B" "$TAG-3"
+}
+"$K" volume create -n ns data --size 16Mi
+pod s0:c1,c2 'cat /proc/self/attr/current; echo; for d in m e d; do echo mine >/$d/f && mkdir /$d/sub && cat /$d/f; done'
+is "$out" "$LABEL"$'\n'$'mine\nmine\nmine' "a pod uses its volumes, in memory, on the node and on a disk"
+pod s0:c3 'ls /m /e; cat /d/f && echo other >>/d/f && cat /d/f'
+is "$out" $'/e:\n\n/m:\nmine\nmine\nother' "its next incarnation, of other categories, has the retained one"
+pod s0:c1,c2 'ls -d /d/sub; cat /d/f'
+is "$out" $'/d/sub\nmine\nother' "and the one after it"
+labelled "$(jq -n --argjson a "$(jq .annotations "$B/config.json")" '".annotations = \($a | tojson) | .process.selinuxLabel = \"'"$LABEL"'\" | .linux.mountLabel = \"system_u:object_r:secret_t:s0\" | .process.args = [\"cat\", \"/d/f\"]"' -r)" ''
+piped "$K" run -b "$B" "$TAG-3"
+like "$out" '*Permission denied*' "the label is what closes it to others"
+"$K" volume delete -n ns data
+is "$?" 0 "the volume is deleted"
+
 # ---- exec -----------------------------------------------------------------------------------
 
 labelled '.process.args = ["sleep", "1000"]' ''
