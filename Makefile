@@ -24,7 +24,7 @@ LIBS := $(shell $(PKG) --libs $(PKGS))
 endif
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef -Wvla \
-	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wimplicit-fallthrough=5 -Wswitch-enum \
+	-Wpointer-arith -Werror=overflow -Wcast-qual -Wwrite-strings -Wimplicit-fallthrough=5 -Wswitch-enum \
 	-Wconversion -Wno-sign-conversion
 ifneq ($(findstring Free Software Foundation,$(shell $(CC) --version)),)
 WARN += -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wnull-dereference \

@@ -204,9 +204,12 @@ static int stage_disk(struct ks_keeper *k, struct ks_staged *s, struct ks_err *e
 
 	if (r == 0 && fchmod(dir, s->v->mode) < 0)
 		r = ks_err_set(err, -errno, "set the mode of %s", path);
-	/* What is made in it follows it. */
-	if (r == 0 && k->spec->label)
+	/* What is made in it follows it. A file system that has one label for all its files keeps
+	 * that. */
+	if (r == 0 && k->spec->label) {
 		r = ks_selinux_label(dir, k->spec->label, err);
+		r = r == -EOPNOTSUPP ? 0 : r;
+	}
 	if (r < 0)
 		return ks_err_prefix(err, r, "emptyDir \"%s\"", s->v->name);
 	/* Only a mount of this namespace can be cloned; the store was opened in the host's. */

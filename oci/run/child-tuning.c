@@ -113,11 +113,13 @@ int ks_child_label(struct ks_child *c)
 		return ks_err_kind(&c->err, KS_ERR_INTERNAL, "/proc of this host is no procfs");
 	if (p->selinux)
 		r = ks_file_write_at(proc, "self/attr/exec", p->selinux);
-	/* The session keyring is the container's; both last until the program is executed. */
-	if (r == 0 && p->selinux && p->keyring)
-		r = ks_file_write_at(proc, "self/attr/keycreate", p->selinux);
 	if (r < 0)
 		return ks_err_set(&c->err, r, "set process.selinuxLabel to %s", p->selinux);
+	/* Both last until the program is executed. */
+	if (p->selinux && p->keyring)
+		r = ks_file_write_at(proc, "self/attr/keycreate", p->selinux);
+	if (r < 0)
+		return ks_err_set(&c->err, r, "label the session keyring as %s", p->selinux);
 	if (!p->apparmor)
 		return 0;
 	ks_fmt(text, sizeof(text), "exec %s", p->apparmor);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paused, resumed, given other limits, looked at: all by its cgroup. */
+#include <kshim/fd.h>
 #include <kshim/systemd.h>
 
 #include "lifecycle.h"
@@ -90,10 +91,11 @@ int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct k
 		       int *ret_pidfd, struct ks_err *err)
 {
 	struct ks_opened o;
+	ks_auto_fd int pidfd = -EBADF;
 	int r = ks_opened_open(root_fd, id, false, &o, err);
 
 	if (r == 0)
-		r = ks_opened_init(&o, ret_pidfd, err);
+		r = ks_opened_init(&o, &pidfd, err);
 	if (r == 0)
 		r = check_cgroup(&o, err);
 	if (r == 0) {
@@ -101,6 +103,8 @@ int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct k
 
 		r = path ? ks_cgroup_open(a, path, ret, err) : ks_err_oom(err);
 	}
+	if (r == 0)
+		*ret_pidfd = KS_TAKE_FD(pidfd);
 	ks_opened_done(&o);
 	return r;
 }

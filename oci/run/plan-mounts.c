@@ -124,25 +124,39 @@ static int plan_remount(struct ks_arena *a, struct ks_plan_mount *m, struct ks_e
 	return add_super(a, m) < 0 ? ks_err_oom(err) : 0;
 }
 
+static bool is_one_of(const char *s, const char *const *v)
+{
+	for (; *v; v++)
+		if (ks_streq(s, *v))
+			return true;
+	return false;
+}
+
 /*
- * A context is of the whole file system: where it is the kernel's only one, or was made with the
- * namespace, none can be given. Of these a message queue's has a root that is labelled by itself.
+ * A context is of a whole file system. None can be given to one that is the kernel's only one, or
+ * was made with the namespace; nor, in a user namespace, to one that labels could come from. Of
+ * these a message queue's has a root that is labelled by itself.
  */
 static int plan_label(struct ks_arena *a, const struct ks_spec *s, struct ks_plan_mount *m,
 		      const struct ks_plan *p)
 {
-	static const char *const without[] = { "proc",	     "sysfs",	"cgroup",  "cgroup2",
-					       "securityfs", "debugfs", "tracefs", "configfs" };
+	static const char *const own[] = { "tmpfs", "ramfs", "devpts", "overlay", NULL };
+	static const char *const single[] = { "proc",	     "sysfs",	  "cgroup",   "cgroup2",
+					      "mqueue",	     "debugfs",	  "tracefs",  "configfs",
+					      "securityfs",  "pstore",	  "fusectl",  "efivarfs",
+					      "binfmt_misc", "selinuxfs", "devtmpfs", NULL };
+	bool userns = ks_spec_namespace(s, KS_NS_USER) || !ks_userns_is_initial();
 
 	if (!p->context)
 		return 0;
-	if (ks_streq(m->type, "mqueue"))
+	/* In a user namespace it belongs to whoever made that, and not to the container. */
+	if (ks_streq(m->type, "mqueue") && !userns)
 		m->label = s->lnx.mount_label;
-	for (size_t i = 0; i < KS_ARRAY_LEN(without); i++)
-		if (m->label || ks_streq(m->type, without[i]))
-			return 0;
+	if (!is_one_of(m->type, own) && (userns || is_one_of(m->type, single)))
+		return 0;
 	for (size_t i = 0; i < m->opts.fs.n; i++)
-		if (ks_str_prefix(m->opts.fs.v[i], "context="))
+		if (ks_str_prefix(m->opts.fs.v[i], "context=") ||
+		    ks_str_prefix(m->opts.fs.v[i], "defcontext="))
 			return 0;
 	return ks_strv_append(a, &m->opts.fs, p->context);
 }

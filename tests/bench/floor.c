@@ -44,18 +44,21 @@ static const struct {
 } devices[] = { { "dev/null", 1, 3 },	{ "dev/zero", 1, 5 },	 { "dev/full", 1, 7 },
 		{ "dev/random", 1, 8 }, { "dev/urandom", 1, 9 }, { "dev/tty", 5, 0 } };
 
+static char cgroups[16][64];
+static size_t n_cgroups;
+static pid_t maker; /* of the cgroups: its child leaves them alone */
+
 static void must(long r, const char *what)
 {
 	if (r < 0) {
 		perror(what);
+		for (size_t i = 0; maker == getpid() && i < n_cgroups; i++)
+			rmdir(cgroups[i]);
 		_exit(99);
 	}
 }
 
 #define EACH(i, a) for (size_t i = 0; i < sizeof(a) / sizeof((a)[0]); i++)
-
-static char cgroups[16][64];
-static size_t n_cgroups;
 
 /* A cpuset without processors and memory can be joined by nobody. */
 static void copy(const char *cgroup, const char *name)
@@ -78,14 +81,19 @@ static void make_cgroups(void)
 {
 	DIR *d = opendir("/sys/fs/cgroup");
 
-	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+	maker = getpid();
+	must(d ? 0 : -1, "/sys/fs/cgroup");
+	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
 		if (e->d_name[0] == '.' || e->d_type != DT_DIR || n_cgroups == 16)
 			continue;
 		char *path = cgroups[n_cgroups++];
 
 		snprintf(path, sizeof(cgroups[0]), "/sys/fs/cgroup/%.20s/floor-%d", e->d_name,
 			 (int)getpid());
-		must(mkdir(path, 0755), path);
+		if (mkdir(path, 0755) < 0) {
+			n_cgroups--;
+			must(-1, path);
+		}
 		if (!strcmp(e->d_name, "cpuset")) {
 			copy(path, "cpuset.cpus");
 			copy(path, "cpuset.mems");
