@@ -62,6 +62,10 @@ int ks_restore_run(struct ks_arena *a, const struct ks_checkpoint *k, const stru
 		   const struct ks_cgroup *cg, int root_fd, struct ks_plan *p,
 		   const struct ks_restore_steps *steps, struct ks_err *err);
 
+/* The label of a security module of that @type ("selinux", "apparmor") that a restored process is
+ * to have: as --lsm-profile says, else @planned. */
+const char *ks_restored_label(const struct ks_checkpoint *k, const char *type, const char *planned);
+
 /* Whether the first process is confined as config.json demands; -EACCES when it is not. */
-int ks_restored_check(pid_t pid, const struct ks_spec *s, const struct ks_plan *p,
-		      struct ks_err *err);
+int ks_restored_check(pid_t pid, const struct ks_checkpoint *k, const struct ks_spec *s,
+		      const struct ks_plan *p, struct ks_err *err);

@@ -406,7 +406,7 @@ static int on_resume(void *data, struct ks_err *err)
 {
 	struct making *m = data;
 	struct ks_err lost = KS_ERR_INIT;
-	int r = ks_restored_check(m->launched.pid, m->spec, &m->plan, err);
+	int r = ks_restored_check(m->launched.pid, m->c->restore, m->spec, &m->plan, err);
 
 	if (r == 0)
 		r = limit_scope(m, err);

@@ -240,8 +240,14 @@ static int stage(void *data, struct ks_err *err)
 {
 	struct restore *t = data;
 	const char *keyring = t->p->process.keyring;
+	const char *label = ks_restored_label(t->k, "selinux", t->p->process.selinux);
 	ks_auto_fd int fs = -EBADF;
 
+	int r = keyring && label ? ks_file_write_at(AT_FDCWD, "/proc/self/attr/keycreate", label) :
+				   0;
+
+	if (r < 0)
+		return ks_err_set(err, r, "label the session keyring as %s", label);
 	/* What criu makes has its session keyring, which is not to be the caller's. */
 	if (keyring && ks_sys_join_session_keyring(keyring) < 0 && errno != ENOSYS &&
 	    errno != EOPNOTSUPP)
@@ -252,8 +258,7 @@ static int stage(void *data, struct ks_err *err)
 		return ks_err_set(err, -errno, "make a cgroup namespace");
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return ks_err_set(err, -errno, "make a mount namespace");
-	int r = ks_criu_dirs_reopen(t->k, &t->dirs, err);
-
+	r = ks_criu_dirs_reopen(t->k, &t->dirs, err);
 	if (r == 0)
 		r = ks_mount_new("tmpfs", "kshim", "mode=0711", 0, &fs, err);
 	ks_auto_fd int over = open(t->stage, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -135,8 +135,54 @@ static int check_map(struct ks_arena *a, pid_t pid, const char *file, const char
 	return 0;
 }
 
-int ks_restored_check(pid_t pid, const struct ks_spec *s, const struct ks_plan *p,
-		      struct ks_err *err)
+const char *ks_restored_label(const struct ks_checkpoint *k, const char *type, const char *planned)
+{
+	size_t n = strlen(type);
+
+	return k->lsm_profile && ks_str_prefix(k->lsm_profile, type) && k->lsm_profile[n] == ':' ?
+		       k->lsm_profile + n + 1 :
+		       planned;
+}
+
+/* criu that is built without a security module forgets its labels, and says nothing. */
+static int check_label(struct ks_arena *a, pid_t pid, const char *const files[static 2],
+		       const char *what, const char *want, struct ks_err *err)
+{
+	char path[64];
+	char *is;
+	int r = -ENOENT;
+
+	for (size_t i = 0; want && i < 2 && r == -ENOENT; i++) {
+		ks_fmt(path, sizeof(path), "/proc/%d/attr/%s", pid, files[i]);
+		r = ks_file_read_at(a, AT_FDCWD, path, STATUS_BYTES, &is, NULL);
+	}
+	if (!want)
+		return 0;
+	if (r < 0)
+		return ks_err_set(err, r, "read %s", path);
+	/* Of a profile its mode follows in brackets. */
+	is[strcspn(is, " \n")] = '\0';
+	if (ks_streq(is, want))
+		return 0;
+	return ks_err_kind(err, KS_ERR_DENIED, "with the %s %s, but %s is demanded", what, is,
+			   want);
+}
+
+static int check_labels(struct ks_arena *a, pid_t pid, const struct ks_checkpoint *k,
+			const struct ks_plan_process *p, struct ks_err *err)
+{
+	static const char *const selinux[] = { "selinux/current", "current" };
+	static const char *const apparmor[] = { "apparmor/current", "current" };
+	int r = check_label(a, pid, selinux, "SELinux label",
+			    ks_restored_label(k, "selinux", p->selinux), err);
+
+	return r < 0 ? r :
+		       check_label(a, pid, apparmor, "AppArmor profile",
+				   ks_restored_label(k, "apparmor", p->apparmor), err);
+}
+
+int ks_restored_check(pid_t pid, const struct ks_checkpoint *k, const struct ks_spec *s,
+		      const struct ks_plan *p, struct ks_err *err)
 {
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 	char path[64];
@@ -148,6 +194,8 @@ int ks_restored_check(pid_t pid, const struct ks_spec *s, const struct ks_plan *
 	if (r < 0)
 		return ks_err_set(err, r, "read %s", path);
 	r = check_status(status, &p->process, err);
+	if (r == 0)
+		r = check_labels(&a, pid, k, &p->process, err);
 	if (r == 0)
 		r = check_namespaces(pid, s, p, err);
 	if (r == 0)

@@ -22,7 +22,8 @@ profile $TAG-b flags=(attach_disconnected,mediate_deleted) {
 	signal,
 }
 E
-apparmor_parser -Ka "$T/profile" || skip_all "profiles cannot be loaded here"
+apparmor_parser -Ka "$T/profile"
+ok $? "the profiles are loaded"
 at_exit='apparmor_parser -R "$T/profile"'
 B=$T/b
 look='cat /proc/self/attr/current; cat /secret; cat /etc/open'
@@ -62,11 +63,12 @@ try timeout 60 "$K" run -b "$B" "$TAG-1"
 like "$out" "$TAG-a (enforce)*Permission denied*" "a hook that runs in the container is confined as it is"
 
 # An image's own "attr" files, where the label would be written to: they get nothing.
-confined '.mounts |= map(select(.destination != "/proc"))' 'cat /fake/self/attr/current'
-mkdir -p "$B/rootfs/fake/self/attr/apparmor" "$B/rootfs/proc/self/attr/apparmor" "$B/rootfs/bin"
+confined '.mounts |= map(select(.destination != "/proc"))' 'echo ran'
+mkdir -p "$B/rootfs/proc/self/attr/apparmor"
 for f in current exec apparmor/current apparmor/exec; do : >"$B/rootfs/proc/self/attr/$f"; done
 try timeout 60 "$K" run -b "$B" "$TAG-1"
-is "$(cat "$B"/rootfs/proc/self/attr/exec "$B"/rootfs/proc/self/attr/apparmor/exec)" "" "nothing is written to a /proc of the image"
+is "$rc:$out" 0:ran "a /proc that is the image's: it runs"
+is "$(cat "$B"/rootfs/proc/self/attr/exec "$B"/rootfs/proc/self/attr/apparmor/exec)" "" "and no label is written there"
 rm -r "$B/rootfs/proc/self"
 
 # ---- exec -----------------------------------------------------------------------------------
@@ -85,4 +87,29 @@ like "$rc:$err" '255:*no-such-profile*No such file*' "exec with a profile that i
 try "$K" exec "$TAG-2" cat /secret
 like "$rc:$err" '1:*Permission denied*' "exec is denied what the container is"
 "$K" delete --force "$TAG-2"
+
+# ---- checkpoint and restore -------------------------------------------------------------------
+
+if command -v criu >/dev/null; then
+	confined '.process.noNewPrivileges = false | .process.args = ["sleep", "1000"]' ''
+	"$K" run --detach -b "$B" "$TAG-4" </dev/null >/dev/null 2>&1
+	try "$K" checkpoint --image-path "$T/images" "$TAG-4"
+	is "$rc:$err" 0: "a checkpoint"
+	try "$K" restore --detach --image-path "$T/images" -b "$B" "$TAG-4"
+	if [ "$rc" != 0 ]; then
+		like "$err" "*restored process*AppArmor profile*$TAG-a is demanded" "a restore that loses the profile is refused"
+	else
+		is "$(cat "/proc/$("$K" state "$TAG-4" | jq .pid)/attr/current")" "$TAG-a (enforce)" "a restored container has its profile"
+		"$K" delete --force "$TAG-4"
+	fi
+	edit "$B" ".process.apparmorProfile = \"$TAG-b\""
+	try "$K" restore --detach --image-path "$T/images" -b "$B" "$TAG-4"
+	like "$rc:$err" "1:*restored process*AppArmor profile*$TAG-b is demanded" "another profile than config.json's is refused"
+	try "$K" restore --detach --image-path "$T/images" --lsm-profile "apparmor:$TAG-b" -b "$B" "$TAG-4"
+	[ "$rc" != 0 ] || is "$(cat "/proc/$("$K" state "$TAG-4" | jq .pid)/attr/current")" "$TAG-b (enforce)" "--lsm-profile"
+	[ "$rc" = 0 ] || like "$err" "*$TAG-b is demanded" "--lsm-profile: refused where it is lost"
+	[ ! -e "$KSHIM_ROOT/$TAG-4" ] || "$K" delete --force "$TAG-4"
+else
+	skip "a restored container has its profile" "needs criu"
+fi
 no_leaks
