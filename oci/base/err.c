@@ -82,6 +82,46 @@ const char *ks_strerror(int num)
 	return s ? s : "unknown error";
 }
 
+/* Length of the UTF-8 sequence at @s, RFC 3629; 0: none. What is terminated early is none either.
+ */
+static size_t utf8_sequence(const unsigned char *s)
+{
+	size_t n = *s < 0x80 ? 1 :
+		   *s < 0xc2 ? 0 :
+		   *s < 0xe0 ? 2 :
+		   *s < 0xf0 ? 3 :
+		   *s < 0xf5 ? 4 :
+			       0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than need be, a surrogate, or above U+10FFFF. */
+	if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) ||
+	    (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/*
+ * A message has what users wrote in it, and may be cut within a character: whoever gets it, as JSON
+ * or over ttrpc, takes UTF-8 alone, and a terminal obeys control characters.
+ */
+static void make_printable(char *msg)
+{
+	unsigned char *s = (unsigned char *)msg;
+
+	while (*s) {
+		size_t n = utf8_sequence(s);
+
+		if (n == 0 || (*s < 0x20 && *s != '\n' && *s != '\t') || *s == 0x7f) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+	}
+}
+
 int ks_err_set(struct ks_err *err, int num, const char *fmt, ...)
 {
 	va_list ap;
@@ -95,6 +135,7 @@ int ks_err_set(struct ks_err *err, int num, const char *fmt, ...)
 	size_t n = ks_vfmt(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
 	ks_fmt(err->msg + n, sizeof(err->msg) - n, ": %s", ks_strerror(num));
+	make_printable(err->msg);
 	return num;
 }
 
@@ -110,6 +151,7 @@ int ks_err_kind(struct ks_err *err, enum ks_err_kind kind, const char *fmt, ...)
 	va_start(ap, fmt);
 	ks_vfmt(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
+	make_printable(err->msg);
 	return -err->num;
 }
 
@@ -126,6 +168,7 @@ int ks_err_prefix(struct ks_err *err, int num, const char *fmt, ...)
 	size_t n = ks_vfmt(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
 	ks_fmt(err->msg + n, sizeof(err->msg) - n, ": %s", old);
+	make_printable(err->msg);
 	return num;
 }
 

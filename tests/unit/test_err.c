@@ -23,6 +23,40 @@ static void prefixes_stand_in_front(void)
 	CHECK_INT(e.kind, KS_ERR_BUSY);
 }
 
+static void a_message_is_utf8_without_control_characters(void)
+{
+	static const struct {
+		const char *is, *want;
+	} cases[] = {
+		{ "caf\xc3\xa9", "caf\xc3\xa9" },
+		{ "\xe2\x82\xac \xf0\x9f\x98\x80", "\xe2\x82\xac \xf0\x9f\x98\x80" },
+		{ "cut \xc3", "cut ?" },
+		{ "cut \xe2\x82", "cut ??" },
+		{ "\xc0\xaf \xe0\x80\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xff", "?? ??? ??? ???? ?" },
+		{ "\x1b[31m\x07\x7f", "?[31m??" },
+		{ "two\nlines\tand a tab", "two\nlines\tand a tab" },
+	};
+
+	for (size_t i = 0; i < KS_ARRAY_LEN(cases); i++) {
+		struct ks_err e = KS_ERR_INIT;
+
+		ks_err_kind(&e, KS_ERR_INVALID, "%s", cases[i].is);
+		CHECK_STR(e.msg, cases[i].want);
+		ks_err_prefix(&e, -EINVAL, "%s", cases[i].is);
+		CHECK_INT(strchr(e.msg, '\xff') != NULL, 0);
+	}
+	/* Cut in the middle of the last one that has room. */
+	static char lots[KS_ERR_MSG_MAX * 2];
+	struct ks_err e = KS_ERR_INIT;
+
+	for (size_t i = 0; i + 1 < sizeof(lots); i++)
+		lots[i] = "\xc3\xa9"[i % 2];
+	ks_err_kind(&e, KS_ERR_INVALID, "x%s", lots);
+	CHECK_INT(strlen(e.msg), KS_ERR_MSG_MAX - 1);
+	ks_err_kind(&e, KS_ERR_INVALID, "%s", lots);
+	CHECK_INT(e.msg[KS_ERR_MSG_MAX - 2], '?');
+}
+
 static void a_long_message_is_cut_and_terminated(void)
 {
 	static char lots[KS_ERR_MSG_MAX * 2];
@@ -52,5 +86,6 @@ static void every_errno_has_a_text(void)
 }
 
 TEST_MAIN(CASE(an_errno_with_its_text), CASE(prefixes_stand_in_front),
+	  CASE(a_message_is_utf8_without_control_characters),
 	  CASE(a_long_message_is_cut_and_terminated), CASE(without_a_record_only_the_number_counts),
 	  CASE(every_errno_has_a_text))
