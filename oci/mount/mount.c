@@ -75,8 +75,10 @@ static int set_option(int fs_fd, const char *type, const char *opt, size_t n, st
 				0);
 	if (r == 0)
 		return 0;
-	/* With its value, of which the kernel does not say what is wrong with it. */
-	ks_fmt(buf, sizeof(buf), "%.*s", n < 200 ? (int)n : 200, opt);
+	/* A label, of which the kernel does not say what is wrong with it; another value may be
+	 * secret. */
+	if (value && strstr(buf, "context"))
+		ks_fmt(buf, sizeof(buf), "%.*s", n < 200 ? (int)n : 200, opt);
 	return fail_config(fs_fd, type, buf, err);
 }
 
