@@ -298,10 +298,15 @@ static int prepare(struct dump *d, const struct ks_checkpoint *k, const struct k
 	d->opts.root = (char *)(uintptr_t)d->o.c.rootfs;
 	if (d->o.c.freezer) {
 		char *dir = ks_arena_strdup(&d->o.arena, d->o.c.freezer);
+		char *slash = dir ? strrchr(dir, '/') : NULL;
 
 		if (!dir)
 			return ks_err_oom(err);
-		*strrchr(dir, '/') = '\0';
+		if (!slash)
+			return ks_err_kind(err, KS_ERR_INVALID,
+					   "record of the container: freezer: \"%s\" is no path",
+					   dir);
+		*slash = '\0';
 		d->opts.freeze_cgroup = dir;
 	}
 	return 0;

@@ -75,13 +75,16 @@ int ks_container_pids(struct ks_arena *a, int root_fd, const char *id, pid_t **r
 	struct ks_cgroup cg;
 	int r = ks_opened_open(root_fd, id, false, &o, err);
 
+	/* A container that is not there yet, or has stopped, has none, whatever stands in its
+	 * cgroup. */
+	bool alive = r == 0 && check_alive(&o, NULL) == 0;
+
 	*ret_n = 0;
 	if (r == 0)
 		r = check_cgroup(&o, err);
-	if (r == 0)
+	if (r == 0 && alive)
 		r = ks_opened_cgroup(&o, &cg, err);
-	/* A container that has stopped has none, whatever stands in its cgroup. */
-	if (r == 0 && check_alive(&o, NULL) == 0)
+	if (r == 0 && alive)
 		r = ks_cgroup_pids(a, &cg, ret, ret_n, err);
 	ks_opened_done(&o);
 	return r;

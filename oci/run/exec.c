@@ -76,7 +76,7 @@ static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct k
 	 * failed. */
 	if (p->init_pidfd < 0 || !ks_state_lives(c))
 		return ks_err_kind(err, KS_ERR_STATE, "container not running");
-	if (r == 0 && !e->ignore_paused && ks_state_frozen(c))
+	if (!e->ignore_paused && ks_state_frozen(c))
 		r = ks_err_kind(err, KS_ERR_STATE,
 				"cannot exec in a paused container (use --ignore-paused to "
 				"override)");

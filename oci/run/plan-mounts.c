@@ -283,6 +283,8 @@ int ks_plan_mounts(struct ks_arena *a, const struct ks_create *c, const struct k
 	if (!ks_str_empty(s->lnx.mount_label) && !ks_selinux_enabled())
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "linux.mountLabel: SELinux is not enabled on this host");
+	if (!ks_str_empty(s->lnx.mount_label) && strlen(s->lnx.mount_label) > 4000)
+		return ks_err_kind(err, KS_ERR_INVALID, "linux.mountLabel: is too long");
 	if (!ks_str_empty(s->lnx.mount_label)) {
 		p->context = ks_arena_printf(a, "context=%s", s->lnx.mount_label);
 		if (!p->context)

@@ -160,9 +160,11 @@ static int check_label(struct ks_arena *a, pid_t pid, const char *const files[st
 		return 0;
 	if (r < 0)
 		return ks_err_set(err, r, "read %s", path);
-	/* Of a profile its mode follows in brackets. */
+	/* Of a profile its mode follows in brackets; one below it, or stacked on it, confines
+	 * further. */
 	is[strcspn(is, " \n")] = '\0';
-	if (ks_streq(is, want))
+	if (ks_streq(is, want) ||
+	    (ks_str_prefix(is, want) && ks_str_prefix(is + strlen(want), "//")))
 		return 0;
 	return ks_err_kind(err, KS_ERR_DENIED, "with the %s %s, but %s is demanded", what, is,
 			   want);

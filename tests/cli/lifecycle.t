@@ -72,6 +72,12 @@ for verb in "kill $TAG-2 KILL" "pause $TAG-2" "update --memory 20000000 $TAG-2" 
 done
 is "$("$K" ps -f json "$TAG-2")" "[]" "nor has it processes"
 cp "$T/record" "$record"
+# As a create makes them first, and one that is killed leaves them.
+mkdir -m 700 "$KSHIM_ROOT/$TAG-h"
+: >"$KSHIM_ROOT/$TAG-h/lock"
+try "$K" ps -f json "$TAG-h"
+is "$rc:$out" "0:[]" "ps of a container that has no record yet"
+"$K" delete --force "$TAG-h"
 is "$(status "$TAG-2")" running "and nothing was done to it"
 try "$K" list
 like "$out" "ID *PID *STATUS *BUNDLE *CREATED *OWNER*$TAG-*running*$B*" "list"
