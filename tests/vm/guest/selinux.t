@@ -33,7 +33,6 @@ labelled() { # JQ-FILTER SCRIPT
 }
 label_of() { python3 -c 'import os, sys; print(os.getxattr(sys.argv[1], "security.selinux").decode().rstrip("\0"))' "$1"; }
 
-
 # As an engine has it: through a pipe, since a file of the host's is closed to the container.
 piped() { out=$(timeout 60 "$@" 2>&1 </dev/null | tr -d '\0'); }
 
@@ -89,6 +88,12 @@ pod() { # LABEL-LEVEL SCRIPT
 "$K" volume create -n ns data --size 16Mi
 pod s0:c1,c2 'cat /proc/self/attr/current; echo; for d in m e d; do echo mine >/$d/f && mkdir /$d/sub && cat /$d/f; done'
 is "$out" "$LABEL"$'\n'$'mine\nmine\nmine' "a pod uses its volumes, in memory, on the node and on a disk"
+known=$FILES
+FILES=system_u:object_r:no_such_t:s0
+pod s0:c1,c2 true
+like "$out" '*emptyDir "m"*context*no_such_t*' "a label that is not known: its pod does not start, and lets go of all"
+like "$("$K" pod list)" '*ns *p-0 *Free *' "its name, too"
+FILES=$known
 pod s0:c3 'ls /m /e; cat /d/f && echo other >>/d/f && cat /d/f'
 is "$out" $'/e:\n\n/m:\nmine\nmine\nother' "its next incarnation, of other categories, has the retained one"
 pod s0:c1,c2 'ls -d /d/sub; cat /d/f'
