@@ -63,8 +63,7 @@ def order(path, hits):
         workloads.update(seen)
         small = seen if small is None else small
     workloads.update(i for i, s in enumerate(sections) if s[3].endswith(ALWAYS))
-    tier = [(True, True), (True, False), (False, True), (False, False)]
-    return [sections[i] for i in sorted(workloads, key=lambda i: (tier.index((i in small, i in shim)), -workloads[i], i))]
+    return [sections[i] for i in sorted(workloads, key=lambda i: (i not in small, i not in shim, -workloads[i], i))]
 
 
 def main():

@@ -53,7 +53,7 @@ static int add_chunk(struct ks_arena *a)
 	struct ks_arena_chunk *c = malloc(sizeof(*c) + CHUNK_BYTES);
 
 	if (!c)
-		return -1;
+		return -ENOMEM;
 	c->next = a->chunks;
 	a->chunks = c;
 	a->next = (char *)c->data;

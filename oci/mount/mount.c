@@ -65,9 +65,10 @@ static int set_option(int fs_fd, const char *type, const char *opt, size_t n, st
 
 	if (value)
 		*value++ = '\0';
+	bool label = value && strstr(buf, "context");
+
 	/* In quotes, as mount(2) wants a label with a comma, it is not known to fsconfig(2). */
-	if (value && strstr(buf, "context") && *value == '"' && buf[n - 1] == '"' &&
-	    value < &buf[n - 1]) {
+	if (label && *value == '"' && buf[n - 1] == '"' && value < &buf[n - 1]) {
 		buf[n - 1] = '\0';
 		value++;
 	}
@@ -77,7 +78,7 @@ static int set_option(int fs_fd, const char *type, const char *opt, size_t n, st
 		return 0;
 	/* A label, of which the kernel does not say what is wrong with it; another value may be
 	 * secret. */
-	if (value && strstr(buf, "context"))
+	if (label)
 		ks_fmt(buf, sizeof(buf), "%.*s", n < 200 ? (int)n : 200, opt);
 	return fail_config(fs_fd, type, buf, err);
 }

@@ -40,7 +40,6 @@ int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *e
 	struct ks_opened o;
 	struct ks_cgroup cg;
 	int r = open_living(root_fd, id, &o, &cg, err);
-
 	bool paused = r == 0 && ks_state_frozen(&o.c);
 
 	if (r == 0 && pause && paused)
