@@ -5,7 +5,7 @@
 # profile, /bin/true. Usage: bench.sh [RUNS]
 set -eu
 # Its runtimes keep their records on a tmpfs, as in /run; nobody else sees that.
-[ -n "${IN_OWN_MOUNTS:-}" ] || [ "$(id -u)" != 0 ] || IN_OWN_MOUNTS=1 exec unshare -m --propagation private bash "$0" "$@"
+. "$(dirname "$0")/../lib/own-mounts.sh"
 . "$(dirname "$0")/../lib/lib.sh"
 requires_root
 requires runc

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # linux.netDevices, in a network namespace of the test's own.
-[ -n "${KSHIM_PRIVATE:-}" ] || [ "$(id -u)" != 0 ] || KSHIM_PRIVATE=1 exec unshare -n "$0"
+[ -n "${KSHIM_OWN_NET:-}" ] || [ "$(id -u)" != 0 ] || KSHIM_OWN_NET=1 exec unshare -n "$0"
 . "$(dirname "$0")/../lib/lib.sh"
 requires_root
 requires runc

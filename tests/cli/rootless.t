@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # As a user without privileges, and as root of somebody else's user namespace.
 # /etc/subuid and /etc/passwd are the test's own: in a mount namespace of its own.
-[ -n "${KSHIM_PRIVATE:-}" ] || [ "$(id -u)" != 0 ] || KSHIM_PRIVATE=1 exec unshare -m --propagation private "$0"
+. "$(dirname "$0")/../lib/own-mounts.sh"
 . "$(dirname "$0")/../lib/lib.sh"
 requires_root
 requires runc

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Attacks that runtimes fell to, one after the other. The rest of the list comes
 # with the verbs and properties that it is about.
+# It counts the mounts of its host, which is one whose mounts are shared.
+. "$(dirname "$0")/../lib/own-mounts.sh"
 . "$(dirname "$0")/../lib/lib.sh"
 requires_root
+mount --make-rshared /
 requires runc
 requires jq
 

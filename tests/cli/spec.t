@@ -3,7 +3,7 @@
 # Properties of config.json, seen from inside the container; where a host
 # cannot give one, the error.
 # It mounts on the host: where nobody else looks.
-[ -n "${KSHIM_PRIVATE:-}" ] || [ "$(id -u)" != 0 ] || KSHIM_PRIVATE=1 exec unshare -m --propagation private "$0"
+. "$(dirname "$0")/../lib/own-mounts.sh"
 . "$(dirname "$0")/../lib/lib.sh"
 requires_root
 requires runc

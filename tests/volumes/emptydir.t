@@ -1,8 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # emptyDir: of one incarnation of a pod, shared by its containers, gone with it.
+# It counts the mounts of its host, which is one whose mounts are shared.
+. "$(dirname "$0")/../lib/own-mounts.sh"
 . "$(dirname "$0")/../lib/lib.sh"
 requires_root
+mount --make-rshared /
 requires jq
 requires losetup
 pod_rootfs
