@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,79 +34,6 @@ void ks_created_done(struct ks_created *c)
 	c->tty_fd = ks_fd_close(c->tty_fd);
 	c->lock_fd = ks_fd_close(c->lock_fd);
 	c->dir_fd = ks_fd_close(c->dir_fd);
-}
-
-/* The state of a container as JSON, in a file that hooks read as their input. */
-static int make_state_file(const struct ks_container *c, enum ks_status status, int *ret_fd,
-			   struct ks_err *err)
-{
-	ks_auto_json_out struct ks_json_out o = { 0 };
-	ks_auto_fd int fd = memfd_create("state", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return ks_err_set(err, -errno, "make a memory file");
-	ks_state_write_oci(c, status, &o);
-	if (o.buf.failed)
-		return ks_err_oom(err);
-	int r = ks_fd_write_all(fd, o.buf.data, o.buf.len);
-
-	if (r < 0)
-		return ks_err_set(err, r, "write the state for hooks");
-	*ret_fd = KS_TAKE_FD(fd);
-	return 0;
-}
-
-/* In the bundle, as runc does it. */
-static int run_hooks(struct ks_arena *a, const struct ks_list *list, const char *kind,
-		     const char *bundle, int state_fd, struct ks_err *err)
-{
-	struct ks_plan_hooks hooks = { 0 };
-	int r = ks_plan_hooks(a, list, &hooks, err);
-
-	return r < 0 ? r : ks_hooks_run(&hooks, kind, state_fd, bundle, err);
-}
-
-int ks_hooks_run_poststart(const struct ks_list *list, const struct ks_container *c,
-			   struct ks_err *err)
-{
-	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
-	ks_auto_fd int fd = -EBADF;
-
-	if (!list->n)
-		return 0;
-	int r = make_state_file(c, KS_STATUS_RUNNING, &fd, err);
-
-	return r < 0 ? r : run_hooks(&a, list, "poststart", c->bundle, fd, err);
-}
-
-static void warn_of_hooks(struct ks_arena *a, struct ks_strv *warnings, const char *what,
-			  const struct ks_err *why)
-{
-	const char *text = what ? ks_arena_printf(a, "%s: %s", what, why->msg) : NULL;
-
-	if (text && warnings)
-		(void)ks_strv_append(a, warnings, text);
-}
-
-void ks_hooks_run_poststop(struct ks_arena *a, const struct ks_list *list,
-			   const struct ks_container *c, struct ks_strv *warnings)
-{
-	struct ks_err err = KS_ERR_INIT;
-	struct ks_plan_hooks hooks = { 0 };
-	ks_auto_fd int fd = -EBADF;
-
-	if (!list->n)
-		return;
-	int r = make_state_file(c, KS_STATUS_STOPPED, &fd, &err);
-
-	if (r == 0)
-		r = ks_plan_hooks(a, list, &hooks, &err);
-	if (r < 0)
-		warn_of_hooks(a, warnings, "poststop hooks", &err);
-	for (size_t i = 0; i < hooks.n; i++)
-		if (ks_hook_run(&hooks.v[i], fd, c->bundle, &err) < 0)
-			warn_of_hooks(a, warnings, ks_arena_printf(a, "poststop hook %zu", i),
-				      &err);
 }
 
 /* Everything that the undoing of a failed create needs. */
@@ -133,19 +59,19 @@ static int on_hooks(void *data, pid_t pid, struct ks_state_files *ret, struct ks
 
 	m->hooks_begun = true;
 	c.pid = (struct ks_opt_u64){ true, (uint64_t)m->launched.pid };
-	int r = make_state_file(&c, KS_STATUS_CREATING, &state_fd, err);
+	int r = ks_hooks_state_file(&c, KS_STATUS_CREATING, &state_fd, err);
 
 	if (r == 0)
-		r = run_hooks(m->arena, &s->hooks.prestart, "prestart", m->c->bundle, state_fd,
-			      err);
+		r = ks_hooks_run_list(m->arena, &s->hooks.prestart, "prestart", m->c->bundle,
+				      state_fd, err);
 	if (r == 0)
-		r = run_hooks(m->arena, &s->hooks.create_runtime, "createRuntime", m->c->bundle,
-			      state_fd, err);
+		r = ks_hooks_run_list(m->arena, &s->hooks.create_runtime, "createRuntime",
+				      m->c->bundle, state_fd, err);
 	c.pid.v = (uint64_t)pid;
 	if (r == 0 && s->hooks.create_container.n)
-		r = make_state_file(&c, KS_STATUS_CREATING, &ret->creating, err);
+		r = ks_hooks_state_file(&c, KS_STATUS_CREATING, &ret->creating, err);
 	if (r == 0 && s->hooks.start_container.n)
-		r = make_state_file(&c, KS_STATUS_CREATED, &ret->created, err);
+		r = ks_hooks_state_file(&c, KS_STATUS_CREATED, &ret->created, err);
 	return r;
 }
 

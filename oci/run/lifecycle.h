@@ -4,6 +4,12 @@
 #include <kshim/cgroup.h>
 #include <kshim/run.h>
 
+/* The state of a container as JSON, in a file that hooks read as their input; owned. */
+int ks_hooks_state_file(const struct ks_container *c, enum ks_status status, int *ret_fd,
+			struct ks_err *err);
+/* Runs one kind of hooks in the bundle, as runc does it. */
+int ks_hooks_run_list(struct ks_arena *a, const struct ks_list *list, const char *kind,
+		      const char *bundle, int state_fd, struct ks_err *err);
 /* Both run hooks in the host's namespaces with the container's state as their input. */
 int ks_hooks_run_poststart(const struct ks_list *list, const struct ks_container *c,
 			   struct ks_err *err);
