@@ -11,7 +11,7 @@ test="crun runc busybox-static jq perl python3 hyperfine clang clang-format clan
 	libclang-rt-14-dev shellcheck codespell git valgrind time containerd podman conmon
 	docker.io procps iproute2 uidmap strace python3-grpcio debian-archive-keyring"
 demo="mmdebstrap"
-vm="mmdebstrap qemu-system-x86 cpio xz-utils python3"
+vm="mmdebstrap qemu-system-x86 cpio xz-utils python3 linux-headers-cloud-amd64"
 
 case "${1:-all}" in
 build) want="$build $run" ;;

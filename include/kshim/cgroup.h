@@ -36,10 +36,12 @@ struct ks_cgroup {
 	const char *path; /* absolute within each hierarchy: "/kshim-ID" */
 };
 
+#define KS_CGROUP_MAX_TASKS (KS_CGROUP_MAX_V1 + 2) /* and what resctrl adds: see resctrl.h */
+
 /** struct ks_cgroup_join - descriptors by which a child joins; owned */
 struct ks_cgroup_join {
 	int v2_fd; /* for CLONE_INTO_CGROUP, or -EBADF */
-	int tasks_fd[KS_CGROUP_MAX_V1];
+	int tasks_fd[KS_CGROUP_MAX_TASKS];
 	size_t n_tasks;
 };
 

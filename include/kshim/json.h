@@ -125,9 +125,8 @@ struct ks_json_name {
 	int value;
 };
 
-#define KS_FIELD_REQUIRED  1U /* absence is an error */
-#define KS_FIELD_NONEMPTY  2U /* an empty string or list is one */
-#define KS_FIELD_EMPTY_TOO 4U /* of what is refused: also where it asks for nothing */
+#define KS_FIELD_REQUIRED 1U /* absence is an error */
+#define KS_FIELD_NONEMPTY 2U /* an empty string or list is one */
 
 /**
  * struct ks_json_field - one property; a table ends with key NULL
@@ -239,14 +238,13 @@ void ks_json_put_json(struct ks_json_out *o, const char *key, const struct ks_js
 #define KS_LIST(T, m, E, key, t) KS_ROW(KS_FIELD_LIST, T, m, sizeof(E), key, 0, .table = t)
 /* Of an object whose keys are names: E begins with `const char *`, which gets the key. */
 #define KS_DICT(T, m, E, key, t) KS_ROW(KS_FIELD_DICT, T, m, sizeof(E), key, 0, .table = t)
-#define KS_REFUSE_AS(key, flags)                   \
-	{                                          \
-		key, 0, 0, KS_FIELD_REFUSE, flags, \
-		{                                  \
-			0                          \
-		}                                  \
+#define KS_REFUSE(key)                         \
+	{                                      \
+		key, 0, 0, KS_FIELD_REFUSE, 0, \
+		{                              \
+			0                      \
+		}                              \
 	}
-#define KS_REFUSE(key) KS_REFUSE_AS(key, 0)
 #define KS_END                               \
 	{                                    \
 		NULL, 0, 0, KS_FIELD_STR, 0, \

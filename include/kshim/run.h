@@ -8,6 +8,7 @@
 
 #include <kshim/cgroup.h>
 #include <kshim/mount.h>
+#include <kshim/resctrl.h>
 #include <kshim/spec.h>
 #include <kshim/state.h>
 
@@ -168,21 +169,27 @@ int ks_container_delete(int root_fd, const char *id, bool force, const struct ks
  */
 int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *err);
 
-/** ks_container_update() - new limits for a container that lives; see ks_cgroup_apply() */
+/**
+ * ks_container_update() - new limits for a container that lives; see ks_cgroup_apply()
+ * @rdt: its schemata alone count, see ks_resctrl_update(); NULL: as they are
+ */
 int ks_container_update(int root_fd, const char *id, const struct ks_spec_resources *res,
-			struct ks_err *err);
+			const struct ks_spec_intel_rdt *rdt, struct ks_err *err);
 
 /** ks_container_pids() - its processes, by the host's pids; *ret in the arena, none when stopped */
 int ks_container_pids(struct ks_arena *a, int root_fd, const char *id, pid_t **ret, size_t *ret_n,
 		      struct ks_err *err);
 
-/**
- * ks_container_watch() - what is needed to look at a container that lives
- * @ret:       its cgroup; in the arena
- * @ret_pidfd: of init, readable when it has ended; owned by the caller
- */
-int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct ks_cgroup *ret,
-		       int *ret_pidfd, struct ks_err *err);
+/** struct ks_watched - what is needed to look at a container; strings in an arena */
+struct ks_watched {
+	struct ks_cgroup cgroup;
+	struct ks_resctrl resctrl;
+	int pidfd; /* of init, readable when it has ended; owned */
+};
+
+/** ks_container_watch() - of one that lives; 0 or -errno */
+int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct ks_watched *ret,
+		       struct ks_err *err);
 
 /** struct ks_exec - a further process in a container */
 struct ks_exec {

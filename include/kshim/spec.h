@@ -136,6 +136,14 @@ struct ks_spec_net_device {
 	const char *host_name, *name; /* name: in the container; NULL or "": the same */
 };
 
+/* A class of service of resctrl. */
+struct ks_spec_intel_rdt {
+	const char *clos_id; /* NULL or "": one of the container's own; "/": the default class */
+	const char *l3_cache_schema, *mem_bw_schema; /* or NULL */
+	struct ks_strv schemata;
+	bool enable_monitoring;
+};
+
 struct ks_spec_personality {
 	int domain; /* PER_* */
 	struct ks_strv flags;
@@ -155,6 +163,7 @@ struct ks_spec_linux {
 	const char *mount_label;
 	struct ks_spec_personality *personality;     /* or NULL */
 	struct ks_spec_memory_policy *memory_policy; /* or NULL */
+	struct ks_spec_intel_rdt *intel_rdt;	     /* or NULL */
 	struct ks_list net_devices;		     /* struct ks_spec_net_device */
 	struct ks_list time_offsets;		     /* struct ks_spec_time_offset */
 };

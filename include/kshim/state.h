@@ -47,6 +47,9 @@ struct ks_container {
 	uint32_t seccomp_flags;			       /* of seccomp(2) */
 	const char *listener_path, *listener_metadata; /* of a filter that notifies, or NULL */
 	struct ks_opt_u64 personality;
+	/* Its class of service, as struct ks_resctrl has it; NULL: none */
+	const char *resctrl;
+	bool resctrl_own, resctrl_monitor, resctrl_made;
 	struct ks_opt_u64 pid, start_time; /* of init; unset while creating */
 	struct ks_map annotations;
 };

@@ -328,7 +328,7 @@ static int decode_value(struct ks_json_ctx *ctx, const struct ks_json *v,
 		return 0;
 	case KS_FIELD_REFUSE:
 	default:
-		if (!(f->flags & KS_FIELD_EMPTY_TOO) && asks_nothing(v))
+		if (asks_nothing(v))
 			return 0;
 		return ks_err_kind(ctx->err, KS_ERR_UNSUPPORTED, "%s: is not supported", ctx->path);
 	}

@@ -181,13 +181,12 @@ int ks_verb_update(struct ks_cli *cli, const void *opts, const struct ks_args *a
 		   struct ks_err *err)
 {
 	const struct ks_update_opts *o = opts;
+	const struct ks_spec_intel_rdt rdt = { .l3_cache_schema = o->l3_cache_schema,
+					       .mem_bw_schema = o->mem_bw_schema };
 	struct ks_spec_resources res = { 0 };
 	ks_auto_fd int root = -EBADF;
 	int r = 0;
 
-	if (o->l3_cache_schema || o->mem_bw_schema)
-		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
-				   "update of Intel RDT schemata is not supported");
 	if (o->resources)
 		r = read_resources(cli, o->resources, &res, err);
 	if (r == 0)
@@ -200,7 +199,7 @@ int ks_verb_update(struct ks_cli *cli, const void *opts, const struct ks_args *a
 		res.cpu.mems = o->cpuset_mems;
 	if (r == 0)
 		r = ks_cli_open_root(cli, &root, err);
-	return r < 0 ? r : ks_container_update(root, args->v[0], &res, err);
+	return r < 0 ? r : ks_container_update(root, args->v[0], &res, &rdt, err);
 }
 
 static int print_pids(const pid_t *pids, size_t n, struct ks_err *err)

@@ -141,22 +141,21 @@ static void put_data(struct ks_json_out *o, const struct ks_cgroup_stats *s)
 		ks_json_close(o, '}');
 	}
 	ks_json_close(o, '}');
-	ks_json_open(o, "intel_rdt", '{');
-	ks_json_close(o, '}');
 }
 
 /* What a watch needs; @stats_failed is told once the cgroup is gone. */
 struct watcher {
 	const char *id;
-	struct ks_cgroup cg;
+	struct ks_watched of;
 	struct ks_watch timer, end, oom;
 	uint64_t oom_kills;
 };
 
-static int print_event(const struct watcher *w, const char *type, const struct ks_cgroup_stats *s,
-		       struct ks_err *err)
+static int print_event(struct ks_arena *a, const struct watcher *w, const char *type,
+		       const struct ks_cgroup_stats *s, struct ks_err *err)
 {
 	ks_auto_json_out struct ks_json_out out = { 0 };
+	int r = 0;
 
 	ks_json_open(&out, NULL, '{');
 	ks_json_put_str(&out, "type", type);
@@ -164,20 +163,23 @@ static int print_event(const struct watcher *w, const char *type, const struct k
 	if (s) {
 		ks_json_open(&out, "data", '{');
 		put_data(&out, s);
+		ks_json_open(&out, "intel_rdt", '{');
+		r = ks_resctrl_write_stats(a, &w->of.resctrl, &out, err);
+		ks_json_close(&out, '}');
 		ks_json_close(&out, '}');
 	}
 	ks_json_close(&out, '}');
 	ks_buf_adds(&out.buf, "\n");
-	return ks_cli_print(&out.buf, err);
+	return r < 0 ? r : ks_cli_print(&out.buf, err);
 }
 
 static int print_stats(struct watcher *w, struct ks_err *err)
 {
 	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 	struct ks_cgroup_stats s;
-	int r = ks_cgroup_stats(&a, &w->cg, &s, err);
+	int r = ks_cgroup_stats(&a, &w->of.cgroup, &s, err);
 
-	return r < 0 ? r : print_event(w, "stats", &s, err);
+	return r < 0 ? r : print_event(&a, w, "stats", &s, err);
 }
 
 static int on_timer(struct ks_loop *l, struct ks_watch *watch, uint32_t events, struct ks_err *err)
@@ -213,12 +215,13 @@ static int on_oom(struct ks_loop *l, struct ks_watch *watch, uint32_t events, st
 
 	(void)l;
 	(void)events;
-	if (read(watch->fd, buf, sizeof(buf)) < 0 || ks_cgroup_stats(&a, &w->cg, &s, NULL) < 0)
+	if (read(watch->fd, buf, sizeof(buf)) < 0 ||
+	    ks_cgroup_stats(&a, &w->of.cgroup, &s, NULL) < 0)
 		return 0;
-	if (w->cg.host.v2 && s.oom_kills == w->oom_kills)
+	if (w->of.cgroup.host.v2 && s.oom_kills == w->oom_kills)
 		return 0;
 	w->oom_kills = s.oom_kills;
-	return print_event(w, "oom", NULL, err);
+	return print_event(&a, w, "oom", NULL, err);
 }
 
 static int parse_interval(const char *s, uint64_t *ret_ms)
@@ -245,7 +248,7 @@ static int parse_interval(const char *s, uint64_t *ret_ms)
 	return -EINVAL;
 }
 
-static int follow(struct watcher *w, int pidfd, uint64_t interval_ms, struct ks_err *err)
+static int follow(struct watcher *w, uint64_t interval_ms, struct ks_err *err)
 {
 	ks_auto_fd int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	ks_auto_fd int oom = -EBADF;
@@ -257,18 +260,18 @@ static int follow(struct watcher *w, int pidfd, uint64_t interval_ms, struct ks_
 
 	if (timer < 0 || timerfd_settime(timer, 0, &its, NULL) < 0)
 		return ks_err_set(err, -errno, "make a timer");
-	int r = ks_cgroup_stats(&a, &w->cg, &s, err);
+	int r = ks_cgroup_stats(&a, &w->of.cgroup, &s, err);
 
 	if (r < 0)
 		return r;
 	w->oom_kills = s.oom_kills;
 	/* A host without the memory controller has statistics still. */
-	(void)ks_cgroup_watch_oom(&w->cg, &oom, NULL);
+	(void)ks_cgroup_watch_oom(&w->of.cgroup, &oom, NULL);
 	r = ks_loop_init(&l, err);
 	if (r < 0)
 		return r;
 	w->timer = (struct ks_watch){ .fd = timer, .fn = on_timer, .data = w };
-	w->end = (struct ks_watch){ .fd = pidfd, .fn = on_end, .data = w };
+	w->end = (struct ks_watch){ .fd = w->of.pidfd, .fn = on_end, .data = w };
 	w->oom = (struct ks_watch){ .fd = oom, .fn = on_oom, .data = w };
 	r = ks_loop_add(&l, &w->timer, EPOLLIN, err);
 	if (r == 0)
@@ -285,9 +288,8 @@ int ks_verb_events(struct ks_cli *cli, const void *opts, const struct ks_args *a
 		   struct ks_err *err)
 {
 	const struct ks_events_opts *o = opts;
-	struct watcher w = { .id = args->v[0] };
+	struct watcher w = { .id = args->v[0], .of.pidfd = -EBADF };
 	ks_auto_fd int root = -EBADF;
-	ks_auto_fd int pidfd = -EBADF;
 	uint64_t interval_ms = 5000;
 
 	if (o->interval && parse_interval(o->interval, &interval_ms) < 0)
@@ -296,8 +298,9 @@ int ks_verb_events(struct ks_cli *cli, const void *opts, const struct ks_args *a
 	int r = ks_cli_open_root(cli, &root, err);
 
 	if (r == 0)
-		r = ks_container_watch(&cli->arena, root, w.id, &w.cg, &pidfd, err);
-	if (r < 0)
-		return r;
-	return o->stats ? print_stats(&w, err) : follow(&w, pidfd, interval_ms, err);
+		r = ks_container_watch(&cli->arena, root, w.id, &w.of, err);
+	if (r == 0)
+		r = o->stats ? print_stats(&w, err) : follow(&w, interval_ms, err);
+	ks_fd_close(w.of.pidfd);
+	return r;
 }

@@ -35,7 +35,11 @@ static void put_linux(struct ks_json_out *o)
 	ks_seccomp_write_features(o);
 	put_flag(o, "apparmor", "enabled", true);
 	put_flag(o, "selinux", "enabled", true);
-	put_flag(o, "intelRdt", "enabled", false);
+	ks_json_open(o, "intelRdt", '{');
+	ks_json_put_bool(o, "enabled", true);
+	ks_json_put_bool(o, "schemata", true);
+	ks_json_put_bool(o, "monitoring", true);
+	ks_json_close(o, '}');
 	ks_json_open(o, "memoryPolicy", '{');
 	put_names(o, "modes", ks_memory_modes);
 	put_names(o, "flags", ks_memory_flags);

@@ -53,7 +53,7 @@ int ks_container_pause(int root_fd, const char *id, bool pause, struct ks_err *e
 }
 
 int ks_container_update(int root_fd, const char *id, const struct ks_spec_resources *res,
-			struct ks_err *err)
+			const struct ks_spec_intel_rdt *rdt, struct ks_err *err)
 {
 	struct ks_opened o;
 	struct ks_cgroup cg;
@@ -63,6 +63,10 @@ int ks_container_update(int root_fd, const char *id, const struct ks_spec_resour
 		r = ks_cgroup_apply(&cg, res, true, err);
 	if (r == 0 && o.c.systemd)
 		r = ks_scope_update(&o.arena, &cg, err);
+	const struct ks_resctrl class = ks_container_resctrl(&o.c);
+
+	if (r == 0 && rdt)
+		r = ks_resctrl_update(&o.arena, &class, rdt, err);
 	ks_opened_done(&o);
 	return r;
 }
@@ -89,11 +93,11 @@ int ks_container_pids(struct ks_arena *a, int root_fd, const char *id, pid_t **r
 	return r;
 }
 
-int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct ks_cgroup *ret,
-		       int *ret_pidfd, struct ks_err *err)
+int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct ks_watched *ret,
+		       struct ks_err *err)
 {
-	struct ks_opened o;
 	ks_auto_fd int pidfd = -EBADF;
+	struct ks_opened o;
 	int r = ks_opened_open(root_fd, id, false, &o, err);
 
 	if (r == 0)
@@ -103,10 +107,14 @@ int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct k
 	if (r == 0) {
 		const char *path = ks_arena_strdup(a, o.c.cgroup_path);
 
-		r = path ? ks_cgroup_open(a, path, ret, err) : ks_err_oom(err);
+		ret->resctrl = ks_container_resctrl(&o.c);
+		ret->resctrl.id = id;
+		if (o.c.resctrl)
+			ret->resctrl.group = ks_arena_strdup(a, o.c.resctrl);
+		r = path ? ks_cgroup_open(a, path, &ret->cgroup, err) : ks_err_oom(err);
 	}
 	if (r == 0)
-		*ret_pidfd = KS_TAKE_FD(pidfd);
+		ret->pidfd = KS_TAKE_FD(pidfd);
 	ks_opened_done(&o);
 	return r;
 }

@@ -79,6 +79,7 @@ static int make_record(struct making *m, struct ks_err *err)
 {
 	struct ks_container *k = &m->out->container;
 	const struct ks_spec_namespace *pid = ks_spec_namespace(m->spec, KS_NS_PID);
+	const struct ks_resctrl rdt = ks_resctrl_plan(m->spec->lnx.intel_rdt, m->c->id);
 	char buf[KS_BOOT_ID_SIZE], now[40], path[PATH_MAX];
 	int r = ks_boot_id(buf, err);
 
@@ -102,6 +103,9 @@ static int make_record(struct making *m, struct ks_err *err)
 		.systemd = m->c->systemd_cgroup && *m->cgroup.path,
 		.poststart = m->spec->hooks.poststart.n > 0,
 		.poststop = m->spec->hooks.poststop.n > 0,
+		.resctrl = rdt.group,
+		.resctrl_own = rdt.own,
+		.resctrl_monitor = rdt.monitor,
 		.annotations = m->spec->annotations,
 	};
 	if (ks_cgroup_freezer(&m->cgroup, path) == 0)
@@ -176,6 +180,7 @@ static int make_plan(struct making *m, struct ks_err *err)
 	const struct ks_spec *s = m->spec;
 	bool new_userns = ks_spec_namespace(s, KS_NS_USER) != NULL;
 	struct ks_seccomp_target target = { 0 };
+	const struct ks_resctrl rdt = ks_container_resctrl(&m->out->container);
 	int r = ks_plan_init_container(m->arena, m->c, s, &m->cgroup, &m->plan, err);
 
 	if (r == 0)
@@ -183,6 +188,8 @@ static int make_plan(struct making *m, struct ks_err *err)
 				    &m->plan.process, err);
 	if (r == 0)
 		r = ks_seccomp_plan(m->arena, s, m->c->root_fd, &m->plan.process, &target, err);
+	if (r == 0)
+		r = ks_resctrl_open_join(&rdt, &m->plan.cgroup, err);
 	if (r < 0)
 		return r;
 	r = ks_plan_memory_policy(m->arena, s->lnx.memory_policy, &m->plan.process.tuning, err);
@@ -223,6 +230,15 @@ static int make_cgroup(struct making *m, struct ks_err *err)
 		return ks_cgroup_open(m->arena, "", &m->cgroup, err);
 	}
 	m->out->container.cgroup_made = r == 0;
+	return r;
+}
+
+static int make_class(struct making *m, struct ks_err *err)
+{
+	struct ks_resctrl rdt = ks_container_resctrl(&m->out->container);
+	int r = ks_resctrl_make(m->arena, m->spec->lnx.intel_rdt, &rdt, err);
+
+	m->out->container.resctrl_made = rdt.made;
 	return r;
 }
 
@@ -370,6 +386,11 @@ static void undo(struct making *m)
 		if (r == 0 && m->out->container.systemd)
 			ks_scope_stop(m->arena, m->cgroup.path);
 	}
+	if (r == 0 && m->out->container.resctrl_made) {
+		struct ks_resctrl rdt = ks_container_resctrl(&m->out->container);
+
+		r = ks_resctrl_remove(m->arena, &rdt, &why);
+	}
 	if (r == 0 && m->storage_up)
 		r = m->c->storage->down(m->c->storage->data, m->out->container.storage, m->c->id,
 					&why);
@@ -406,6 +427,8 @@ static int make(struct making *m, struct ks_err *err)
 		return r;
 	if (!m->c->no_cgroup)
 		r = make_cgroup(m, err);
+	if (r == 0)
+		r = make_class(m, err);
 	if (r < 0)
 		return r;
 	/* Before there is a process of the container in it: delete kills only what it knows to be

@@ -10,6 +10,7 @@
 #include <kshim/fd.h>
 
 #include "launch.h"
+#include "lifecycle.h"
 
 /* Those namespaces of init that are not ours: joining one's own fails or is for nothing. */
 static int differing_namespaces(pid_t pid, uint64_t *ret, struct ks_err *err)
@@ -53,6 +54,7 @@ static int plan_seccomp(struct ks_arena *a, const struct ks_exec *e, const struc
 static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct ks_container *c,
 		     struct ks_plan *p, struct ks_err *err)
 {
+	const struct ks_resctrl rdt = ks_container_resctrl(c);
 	struct ks_cgroup cg;
 	pid_t pid = (pid_t)c->pid.v;
 	int r = ks_cgroup_open(a, c->cgroup_path, &cg, err);
@@ -60,6 +62,11 @@ static int plan_exec(struct ks_arena *a, const struct ks_exec *e, const struct k
 	p->init_pidfd = ks_sys_pidfd_open(pid);
 	if (r == 0)
 		r = ks_cgroup_open_join_below(&cg, &e->cgroups, &p->cgroup, err);
+	if (r == 0) {
+		r = ks_resctrl_open_join(&rdt, &p->cgroup, err);
+		/* Whoever removed the class has put the container's processes out of it. */
+		r = r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
+	}
 	if (r == 0)
 		r = differing_namespaces(pid, &p->init_ns_flags, err);
 	if (r == 0 && p->init_ns_flags & CLONE_NEWPID) {

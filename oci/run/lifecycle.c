@@ -200,6 +200,10 @@ int ks_opened_delete(struct ks_opened *o, int root_fd, const char *id,
 	if (r == 0)
 		r = destroy_cgroup(&o->c, &cg, err);
 	ks_crash_point("delete-cgroup");
+	struct ks_resctrl rdt = ks_container_resctrl(&o->c);
+
+	if (r == 0)
+		r = ks_resctrl_remove(&o->arena, &rdt, err);
 	if (r == 0 && o->c.storage) {
 		if (!storage)
 			return ks_err_kind(err, KS_ERR_INTERNAL, "no storage to give up");

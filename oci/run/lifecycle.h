@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the verbs on an existing container share. */
-#include <kshim/cgroup.h>
+#include <kshim/resctrl.h>
 #include <kshim/run.h>
 
 /* The state of a container as JSON, in a file that hooks read as their input; owned. */
@@ -16,6 +16,9 @@ int ks_hooks_run_poststart(const struct ks_list *list, const struct ks_container
 /* All of them; the container is gone, so one that fails is a warning. @warnings may be NULL. */
 void ks_hooks_run_poststop(struct ks_arena *a, const struct ks_list *list,
 			   const struct ks_container *c, struct ks_strv *warnings);
+
+/* The class of service that is on record. */
+struct ks_resctrl ks_container_resctrl(const struct ks_container *c);
 
 /* An open container: directory, lock and record. */
 struct ks_opened {

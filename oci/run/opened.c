@@ -28,6 +28,15 @@ enum ks_status ks_opened_status(const struct ks_opened *o)
 	return ks_state_status(o->dir_fd, &o->c);
 }
 
+struct ks_resctrl ks_container_resctrl(const struct ks_container *c)
+{
+	return (struct ks_resctrl){ .group = c->resctrl,
+				    .id = c->id,
+				    .own = c->resctrl_own,
+				    .monitor = c->resctrl_monitor,
+				    .made = c->resctrl_made };
+}
+
 /* The pidfd of init, after which the pid cannot be anybody else's. */
 int ks_opened_init(const struct ks_opened *o, int *ret, struct ks_err *err)
 {

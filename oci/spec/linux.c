@@ -3,6 +3,7 @@
  * The "linux" object. What is refused here is known to the spec and not yet
  * acted on; a container must not start with less than it asked for.
  */
+#include <limits.h>
 #include <linux/mempolicy.h>
 #include <net/if.h>
 #include <string.h>
@@ -88,6 +89,15 @@ static const struct ks_json_field net_device_fields[] = {
 	KS_END,
 };
 
+static const struct ks_json_field intel_rdt_fields[] = {
+	KS_STR(struct ks_spec_intel_rdt, clos_id, "closID", 0),
+	KS_STR(struct ks_spec_intel_rdt, l3_cache_schema, "l3CacheSchema", 0),
+	KS_STR(struct ks_spec_intel_rdt, mem_bw_schema, "memBwSchema", 0),
+	KS_STRV(struct ks_spec_intel_rdt, schemata, "schemata", 0),
+	KS_BOOL(struct ks_spec_intel_rdt, enable_monitoring, "enableMonitoring"),
+	KS_END,
+};
+
 const struct ks_json_field ks_linux_fields[] = {
 	KS_LIST(struct ks_spec_linux, namespaces, struct ks_spec_namespace, "namespaces",
 		namespace_fields),
@@ -103,8 +113,8 @@ const struct ks_json_field ks_linux_fields[] = {
 	KS_MAP(struct ks_spec_linux, sysctl, "sysctl"),
 	KS_STRV(struct ks_spec_linux, masked_paths, "maskedPaths", 0),
 	KS_STRV(struct ks_spec_linux, readonly_paths, "readonlyPaths", 0),
-	/* An empty one asks for a class of service of the container's own. */
-	KS_REFUSE_AS("intelRdt", KS_FIELD_EMPTY_TOO),
+	KS_PTR(struct ks_spec_linux, intel_rdt, struct ks_spec_intel_rdt, "intelRdt",
+	       intel_rdt_fields),
 	KS_STR(struct ks_spec_linux, mount_label, "mountLabel", 0),
 	KS_PTR(struct ks_spec_linux, personality, struct ks_spec_personality, "personality",
 	       personality_fields),
@@ -171,6 +181,35 @@ static int check_net_devices(struct ks_json_ctx *ctx, const struct ks_list *l)
 	return 0;
 }
 
+/* The name of one directory that is not one of resctrl's own, or "/". */
+static bool is_class(const char *s)
+{
+	static const char *const taken[] = { ".", "..", "info", "mon_groups", "mon_data" };
+
+	for (size_t i = 0; i < KS_ARRAY_LEN(taken); i++)
+		if (ks_streq(s, taken[i]))
+			return false;
+	return ks_streq(s, "/") || (!strpbrk(s, "/\n") && strlen(s) <= NAME_MAX);
+}
+
+static int check_intel_rdt(struct ks_json_ctx *ctx, const struct ks_spec_intel_rdt *rdt)
+{
+	const char *mb = rdt->mem_bw_schema;
+
+	if (rdt->clos_id && !is_class(rdt->clos_id))
+		return ks_json_fail(ctx, "intelRdt.closID",
+				    "\"%.*s\" is no name of a class of service", 64, rdt->clos_id);
+	if (!ks_str_empty(mb) && (!ks_str_prefix(mb, "MB:") || strchr(mb, '\n')))
+		return ks_json_fail(ctx, "intelRdt.memBwSchema",
+				    "\"%.*s\" is no line that begins with MB:", 64, mb);
+	for (size_t i = 0; i < rdt->schemata.n; i++)
+		if (strchr(rdt->schemata.v[i], '\n'))
+			return ks_json_fail(ctx, "intelRdt.schemata",
+					    "\"%.*s\" is more than one line", 64,
+					    rdt->schemata.v[i]);
+	return 0;
+}
+
 int ks_flags_read(struct ks_json_ctx *ctx, const char *key, const struct ks_strv *names,
 		  const struct ks_json_name *known, uint64_t *ret)
 {
@@ -216,5 +255,7 @@ int ks_linux_check(struct ks_json_ctx *ctx, struct ks_spec_linux *l)
 		r = check_time_offsets(ctx, &l->time_offsets);
 	if (r == 0)
 		r = check_net_devices(ctx, &l->net_devices);
+	if (r == 0 && l->intel_rdt)
+		r = check_intel_rdt(ctx, l->intel_rdt);
 	return r;
 }

@@ -209,7 +209,7 @@ static int run_update(struct ks_op *op, struct ks_worker_result *res, int *ret_f
 	(void)ret_fd;
 	int r = ks_resources_parse(&a, op->text, op->text_len, "resources", &limits, err);
 
-	return r < 0 ? r : ks_container_update(t->root_fd, t->id, &limits, err);
+	return r < 0 ? r : ks_container_update(t->root_fd, t->id, &limits, NULL, err);
 }
 
 void ks_task_update(struct ks_task *t, const uint8_t *json, size_t len, struct ks_ttrpc_call *call)

@@ -75,7 +75,7 @@ like "$rc:$err" '2:*not table or json*' "ps in an unknown format"
 try "$K" update --memory lots "$ID"
 like "$rc:$err" '2:*--memory: "lots" is not valid*' "update with a bad number"
 try "$K" update --l3-cache-schema L3:0=f "$ID"
-like "$rc:$err" '1:*not supported*' "update of RDT is refused"
+like "$rc:$err" '1:*no class of service*' "update of RDT is refused where there is none"
 if v1; then
 	try "$K" update --memory 64M --memory-reservation 32M --cpu-share 512 --cpu-quota 50000 --cpu-period 100000 --pids-limit 77 --cpuset-cpus 0 "$ID"
 	is "$rc:$err" 0: "update of many at once"

@@ -203,7 +203,17 @@ refuses '.linux.resources.devices = [{allow: true, type: "x", access: "r"}]' '*l
 refuses '.linux.resources.devices = [{allow: true, type: "c", access: "rx"}]' '*linux.resources.devices*wrong type, number or access*' "with an unknown access"
 refuses '.linux.maskedPaths = ["etc"]' '*linux.maskedPaths: "etc" is not absolute*' "a relative masked path"
 refuses '.linux.readonlyPaths = ["etc"]' '*linux.readonlyPaths: "etc" is not absolute*' "a relative read-only path"
-refuses '.linux.intelRdt = {}' '*linux.intelRdt: is not supported*' "intelRdt is refused, also an empty one"
+refuses '.linux.intelRdt = {closID: "a/b"}' '*linux.intelRdt.closID: "a/b" is no name*' "a closID that is a path"
+refuses '.linux.intelRdt = {closID: ".."}' '*linux.intelRdt.closID: ".." is no name*' "or leads up"
+refuses '.linux.intelRdt = {closID: "mon_groups"}' '*linux.intelRdt.closID*is no name*' "or is of the file system's own"
+refuses '.linux.intelRdt = {memBwSchema: "L3:0=f"}' '*linux.intelRdt.memBwSchema*begins with MB:*' "a memBwSchema of something else"
+refuses '.linux.intelRdt = {memBwSchema: "MB:0=10\nL3:0=f"}' '*linux.intelRdt.memBwSchema*begins with MB:*' "or of several lines"
+refuses '.linux.intelRdt = {schemata: ["MB:0=10\nL3:0=f"]}' '*linux.intelRdt.schemata*more than one line*' "schemata of several lines in one"
+if [ -e /sys/fs/resctrl/schemata ]; then
+	skip "intelRdt without resctrl" "this host has it"
+else
+	refuses '.linux.intelRdt = {}' '*linux.intelRdt: no resctrl file system is mounted*' "intelRdt is refused without resctrl, also an empty one"
+fi
 refuses '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", defaultErrnoRet: 5}' '*linux.seccomp*rrnoRet*' "a number for a default action that takes none"
 refuses '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: [], action: "SCMP_ACT_LOG"}]}' '*linux.seccomp.syscalls*names*empty*' "a rule without a name"
 runs '.linux.seccomp = {defaultAction: "SCMP_ACT_ALLOW", listenerPath: "relative"}' "a listenerPath that nothing needs is ignored"
@@ -227,7 +237,7 @@ is "$bad" "" "every operator"
 is "$(jq -c '(keys - ["ociVersionMin", "ociVersionMax", "hooks", "mountOptions", "linux", "annotations", "potentiallyUnsafeConfigAnnotations"]) +
 	(.linux | keys - ["namespaces", "capabilities", "cgroup", "seccomp", "apparmor", "selinux", "intelRdt", "memoryPolicy", "mountExtensions", "netDevices"])' "$T/features")" '[]' "features has no property that the specification has not"
 is "$(jq -c '[.annotations[] | type] | unique' "$T/features")" '["string"]' "its annotations are strings"
-is "$(jq -c '[.linux.mountExtensions.idmap.enabled, .linux.netDevices.enabled, .linux.intelRdt.enabled]' "$T/features")" '[true,true,false]' "it tells of idmap, netDevices and intelRdt as they are"
+is "$(jq -c '[.linux.mountExtensions.idmap.enabled, .linux.netDevices.enabled, .linux.intelRdt.enabled]' "$T/features")" '[true,true,true]' "it tells of idmap, netDevices and intelRdt as they are"
 is "$(jq -c '.linux.namespaces | sort' "$T/features")" '["cgroup","ipc","mount","network","pid","time","user","uts"]' "the eight namespaces"
 jq --slurpfile f "$T/features" '.process.args = ["true"] | .process.capabilities = ($f[0].linux.capabilities | {bounding: ., effective: ., permitted: .})' "$T/base.json" >"$B/config.json"
 try "$K" run -b "$B" "$TAG-f"

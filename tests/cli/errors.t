@@ -91,7 +91,7 @@ rlimit soft above hard@.process.rlimits = [{type: "RLIMIT_NOFILE", soft: 2, hard
 a cgroup path with ..@.linux.cgroupsPath = "/a/../../b"@*cgroupsPath*..*
 a sysctl of the host@.linux.sysctl = {"kernel.panic": "1"}@*kernel.panic*not in a namespace*
 seccomp action unknown@.linux.seccomp = {defaultAction: "SCMP_ACT_X"}@*linux.seccomp.defaultAction*unknown value*
-a property that is not supported@.linux.intelRdt = {closID: "x"}@*linux.intelRdt*not supported*
+a class of service that is a path@.linux.intelRdt = {closID: "a/b"}@*linux.intelRdt.closID*no name of a class*
 a hook that is relative@.hooks = {prestart: [{path: "x"}]}@*not absolute*
 terminal without a socket@.process.terminal = true | .process.args = []@*process.args*empty*
 C

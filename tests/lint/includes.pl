@@ -24,7 +24,7 @@ my %may = (
 # Public headers by the folder that implements them; what is not named is of oci/base.
 my %home = (
 	spec => 'oci/spec', mount => 'oci/mount', cgroup => 'oci/cgroup', state => 'oci/state', criu => 'oci/criu',
-	run => 'oci/run', stats => 'oci/cgroup', systemd => 'oci/cgroup', resources => 'oci/spec', cli => 'oci/cli', volume => 'volumes', pod => 'volumes',
+	run => 'oci/run', stats => 'oci/cgroup', resctrl => 'oci/cgroup', systemd => 'oci/cgroup', resources => 'oci/spec', cli => 'oci/cli', volume => 'volumes', pod => 'volumes',
 	relay => 'oci/run', ttrpc => 'shim/ttrpc', shim => 'shim/task',
 );
 

@@ -45,7 +45,7 @@ cpp_check() {
 shell() { shellcheck -x -S warning "${SH[@]}"; }
 
 spelling() {
-	git ls-files | grep -vE '^tests/(fuzz/corpus|data)/|^LICENSE' | xargs codespell -q 3 -L unmount,inh,ro,fo,te,parms,mke,ans,statics,bu
+	git ls-files | grep -vE '^tests/(fuzz/corpus|data)/|^LICENSE' | xargs codespell -q 3 -L iput,unmount,inh,ro,fo,te,parms,mke,ans,statics,bu
 }
 
 # oci/base <- oci/{spec,mount,cgroup,state} <- oci/run <- oci/cli; base, mount, state <- volumes;

@@ -16,7 +16,7 @@ packages=$packages,libmount1,udev,psmisc,python3,python3-grpcio,uidmap,dbus-user
 
 image_of() { apt-cache depends "$1" 2>/dev/null | awk '/Depends: linux-image/ { print $2; exit }'; }
 
-stamp=$(cat "$here/image.sh" "$here/kshim-suite.service"; for k in $kernels; do image_of "${k#*=}"; done)
+stamp=$(cat "$here/image.sh" "$here/kshim-suite.service" "$here/resctrl/"*; ls /usr/src; for k in $kernels; do image_of "${k#*=}"; done)
 stamp=$(sha256sum <<<"$stamp" | cut -d' ' -f1)
 [ "$(cat "$cache/stamp" 2>/dev/null || true)" != "$stamp" ] || exit 0
 
@@ -94,6 +94,12 @@ for k in $kernels; do
 	cp "$work/kernel/boot/vmlinuz-$version" "$cache/vmlinuz-${k%%=*}"
 	mkdir -p "$work/root/lib/modules"
 	cp -a "$work/kernel/lib/modules/$version" "$work/root/lib/modules/"
+	# A model of resctrl, for the kernel that it is written for.
+	if [ "${k%%=*}" = 6.1 ] && [ -e "/usr/src/linux-headers-$version" ]; then
+		cp -r "$here/resctrl" "$work/model"
+		make -s -C "/usr/src/linux-headers-$version" M="$work/model" modules 2>/dev/null
+		install -D -m 644 "$work/model/resctrl_model.ko" "$work/root/lib/modules/$version/extra/resctrl_model.ko"
+	fi
 	chroot "$work/root" depmod "$version"
 	initrd "$work/kernel/lib/modules/$version" "$version" "$cache/initrd-${k%%=*}"
 	rm -rf "$work/deb" "$work/kernel"

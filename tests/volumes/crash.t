@@ -13,7 +13,7 @@ K=$C
 pod_rootfs
 
 # Those of criu's work are reached by tests/cli/criu.t.
-points=$(grep -rhoE 'ks_crash_point\("[a-z0-9-]+"\)' "$TOP"/oci "$TOP"/volumes "$TOP"/shim | cut -d'"' -f2 | grep -vx -e checkpoint -e restored | sort -u)
+points=$(grep -rhoE 'ks_crash_point\("[a-z0-9-]+"\)' "$TOP"/oci "$TOP"/volumes "$TOP"/shim | cut -d'"' -f2 | grep -vx -e checkpoint -e restored -e resctrl-group -e resctrl-monitor | sort -u)
 [ "$(wc -l <<<"$points")" -ge 25 ]
 ok $? "the sources have crash points"
 

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/cgroup/resctrl.c"
+
+#include "test.h"
+
+static struct ks_arena a;
+static struct ks_err err;
+
+static int parse(const char *text, struct limits *ret)
+{
+	*ret = (struct limits){ 0 };
+	err = KS_ERR_INIT;
+	return parse_schemata(&a, text, ret, &err);
+}
+
+static void limits_of_the_kernel_are_read(void)
+{
+	struct limits l;
+
+	CHECK_INT(parse("    L3:0=00f;1=fff\n    MB:0=  20;1= 100\n", &l), 0);
+	CHECK_INT(l.n, 4);
+	CHECK_STR(l.v[0].resource, "L3");
+	CHECK_STR(l.v[1].domain, "1");
+	CHECK(l.v[1].value == 0xfff);
+	CHECK_STR(l.v[2].resource, "MB");
+	CHECK(l.v[2].value == 20 && l.v[3].value == 100);
+	CHECK_INT(parse("", &l), 0);
+	CHECK_INT(l.n, 0);
+	CHECK_INT(parse("L3CODE:0=f;", &l), 0);
+	CHECK_INT(l.n, 1);
+}
+
+static void what_is_no_limit_is_named(void)
+{
+	static const char *const bad[] = { "L3",       "L3:0",	   "L3:0=",
+					   "L3:0=g",   "MB:0=f",   "L3:0=1=2",
+					   "L3:0=f;1", "MB:0=1 2", "L3:0=fffffffffffffffff" };
+	struct limits l;
+
+	for (size_t i = 0; i < KS_ARRAY_LEN(bad); i++) {
+		CHECK_INT(parse(bad[i], &l), -EINVAL);
+		CHECK(strstr(err.msg, bad[i]) != NULL);
+	}
+}
+
+/* A root whose files are what they are here. */
+static int compare(const char *have, const char *const *want, size_t n)
+{
+	char dir[] = "/tmp/kshim-test-XXXXXX", path[64];
+	struct ks_strv lines = { 0 };
+
+	if (!mkdtemp(dir))
+		abort();
+	ks_auto_fd int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	mkdirat(root, "info", 0755);
+	mkdirat(root, "info/MB", 0755);
+	close(openat(root, "info/MB/bandwidth_gran", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	ks_file_write_at(root, "info/MB/bandwidth_gran", "10\n");
+	close(openat(root, "schemata", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	ks_file_write_at(root, "schemata", have);
+	for (size_t i = 0; i < n; i++)
+		if (ks_strv_append(&a, &lines, want[i]) < 0)
+			abort();
+	err = KS_ERR_INIT;
+	int r = compare_schemata(&a, root, root, "gold", &lines, &err);
+
+	unlinkat(root, "info/MB/bandwidth_gran", 0);
+	unlinkat(root, "info/MB", AT_REMOVEDIR);
+	unlinkat(root, "info", AT_REMOVEDIR);
+	unlinkat(root, "schemata", 0);
+	ks_fmt(path, sizeof(path), "%s", dir);
+	rmdir(path);
+	return r;
+}
+
+#define COMPARE(have, ...)                                  \
+	compare(have, (const char *const[]){ __VA_ARGS__ }, \
+		sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
+
+static void a_class_is_held_against_what_is_asked_for(void)
+{
+	const char *have = "    L3:0=00f;1=fff\n    MB:0=  30;1= 100\n";
+
+	CHECK_INT(COMPARE(have, "L3:0=f"), 0);
+	CHECK_INT(COMPARE(have, "L3:1=0FFF;0=0f", "MB:0=30"), 0);
+	CHECK_INT(COMPARE(have, "MB:0=25"), 0);
+	CHECK_INT(COMPARE(have, "MB:0=20"), -EINVAL);
+	CHECK_STR(err.msg, "linux.intelRdt: the class \"gold\" is there with other limits: MB of 0 "
+			   "is 30, not 20");
+	CHECK_INT(COMPARE(have, "L3:0=10"), -EINVAL);
+	CHECK_STR(err.msg, "linux.intelRdt: the class \"gold\" is there with other limits: L3 of 0 "
+			   "is f, not 10");
+	CHECK_INT(COMPARE(have, "L3:2=f"), -EINVAL);
+	CHECK_INT(COMPARE(have, "L2:0=f"), -EINVAL);
+	/* The last of one domain counts. */
+	CHECK_INT(COMPARE(have, "L3:0=1", "L3:0=f"), 0);
+	CHECK_INT(COMPARE(have, "L3:0=f", "L3:0=1"), -EINVAL);
+}
+
+static void a_record_does_not_lead_out(void)
+{
+	static const char *const names[] = { "..", "../..", "a/b", "/" };
+	int fd;
+
+	for (size_t i = 0; i < KS_ARRAY_LEN(names); i++) {
+		struct ks_resctrl g = { .group = names[i], .id = "x" };
+
+		CHECK_INT(ks_resctrl_open(&a, &g, &fd, &err), -EINVAL);
+		g = (struct ks_resctrl){ .group = "x", .id = names[i] };
+		CHECK_INT(ks_resctrl_open(&a, &g, &fd, &err), -EINVAL);
+	}
+}
+
+TEST_MAIN(CASE(limits_of_the_kernel_are_read), CASE(what_is_no_limit_is_named),
+	  CASE(a_class_is_held_against_what_is_asked_for), CASE(a_record_does_not_lead_out))
