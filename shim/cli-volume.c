@@ -64,8 +64,8 @@ static int verb_volume_create(struct ks_cli *cli, const void *opts, const struct
 		return ks_err_kind(err, KS_ERR_INVALID,
 				   "option --size: \"%s\" is not a size such as 64Mi or 1Gi",
 				   o->size);
-	p.fsck = ks_fsck_parse(o->fsck ? o->fsck : "repair");
-	if (p.fsck < 0)
+	p.fsck = o->fsck ? ks_fsck_parse(o->fsck) : -1;
+	if (o->fsck && p.fsck < 0)
 		return ks_cli_usage_error(cli, err, "option --fsck: \"%s\" is not repair or refuse",
 					  o->fsck);
 	p.size_bytes = (uint64_t)size;

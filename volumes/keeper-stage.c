@@ -32,7 +32,8 @@ static int load_or_create(struct ks_keeper *k, const struct ks_pod_volume *pv, i
 	struct ks_volume_params params = { .ns = k->pod.ns,
 					   .claim = pv->claim,
 					   .size_bytes = pv->size_bytes,
-					   .fs_type = pv->fs_type };
+					   .fs_type = pv->fs_type,
+					   .fsck = -1 };
 	int r = ks_volume_load(&k->arena, k->store, k->pod.ns, pv->claim, v, err);
 
 	if (r == -ENOENT && pv->size_bytes) {

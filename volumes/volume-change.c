@@ -29,7 +29,7 @@
 #include <kshim/record.h>
 
 #include "pod.h"
-#include "volume.h"
+#include "policy.h"
 
 #define CREATING KS_VOLUME_IMAGE ".creating"
 #define LOCK_MS	 10000
@@ -170,7 +170,7 @@ static int init_volume(struct ks_arena *a, const struct ks_volume_params *p, str
 		.ns = p->ns,
 		.claim = p->claim,
 		.uid = ks_arena_strdup(a, uid),
-		.fs_type = p->fs_type ? p->fs_type : "ext4",
+		.fs_type = p->fs_type,
 		.fs_uuid = ks_arena_strdup(a, uuid),
 		.created = ks_arena_strdup(a, ks_now_rfc3339(now)),
 		.size_bytes = { true, p->size_bytes },
@@ -216,29 +216,49 @@ static int refuse_existing(struct ks_store *s, const struct ks_volume_params *p,
 	return 0;
 }
 
-int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
-			    const struct ks_volume_params *p, int lock_fd, struct ks_volume *ret,
-			    struct ks_err *err)
+/* From here on others count it, and recovery knows of it. */
+static int write_journal(struct ks_arena *a, struct ks_store *s, const struct ks_policy *policy,
+			 const struct ks_volume_params *p, int journal, const struct ks_volume *v,
+			 struct ks_err *err)
 {
+	char entry[NAME_MAX + 1];
+	ks_auto_fd int lock = -EBADF;
+	int r = ks_policy_admit(a, s, policy, p, &lock, err);
+
+	journal_name(entry, "create", p->ns, p->claim);
+	return r < 0 ? r : ks_volume_write(journal, v, entry, "volume-create", err);
+}
+
+int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
+			    const struct ks_volume_params *params, int lock_fd,
+			    struct ks_volume *ret, struct ks_err *err)
+{
+	struct ks_volume_params whole = *params, *p = &whole;
 	char entry[NAME_MAX + 1];
 	ks_auto_fd int journal = -EBADF;
 	struct ks_volume v = { 0 };
-	int r = check_params(p, err);
+	struct ks_policy policy;
+	int r = check_params(p, err); /* the names become paths */
 
 	if (r == 0)
 		r = ks_volume_recover(a, s, p->ns, p->claim, NULL, err);
 	if (r == 0)
 		r = refuse_existing(s, p, err);
 	if (r == 0)
+		r = ks_policy_load(a, &policy, err);
+	if (r == 0)
+		r = ks_policy_apply(&policy, p, err);
+	if (r == 0)
+		r = check_params(p, err);
+	if (r == 0)
 		r = init_volume(a, p, &v, err);
 	if (r == 0)
 		r = open_journal(s, &journal, err);
+	if (r == 0)
+		r = write_journal(a, s, &policy, p, journal, &v, err);
 	if (r < 0)
 		return r;
 	journal_name(entry, "create", p->ns, p->claim);
-	r = ks_volume_write(journal, &v, entry, "volume-create", err);
-	if (r < 0)
-		return r;
 	ks_crash_point("volume-journalled");
 	r = create_journalled(a, s, &v, lock_fd, err);
 	if (r < 0) {
@@ -505,6 +525,16 @@ static void remove_all_unwritten(struct ks_store *s)
 		closedir(d);
 }
 
+/* One that is wrong lets nobody make a volume: it is told before somebody wants to. */
+static void note_policy(struct ks_gc *gc)
+{
+	struct ks_policy ignored;
+	struct ks_err why = KS_ERR_INIT;
+
+	if (ks_policy_load(gc->arena, &ignored, &why) < 0)
+		ks_gc_note(gc, false, "%s", why.msg);
+}
+
 int ks_volume_gc(struct ks_store *s, struct ks_gc *gc, struct ks_err *err)
 {
 	struct ks_strv names = { 0 };
@@ -527,6 +557,7 @@ int ks_volume_gc(struct ks_store *s, struct ks_gc *gc, struct ks_err *err)
 			ks_gc_note(gc, false, "%s", why.msg);
 	}
 	remove_all_unwritten(s);
+	note_policy(gc);
 	if (r == 0)
 		r = ks_claim_gc(s, gc, err);
 	if (r == 0) {

@@ -56,15 +56,16 @@ struct ks_volume {
 struct ks_volume_params {
 	const char *ns, *claim;
 	uint64_t size_bytes;
-	const char *fs_type; /* NULL: ext4 */
-	int fsck;
+	const char *fs_type; /* NULL: the policy's, or ext4 */
+	int fsck;	     /* enum ks_fsck_policy; negative: the policy's, or repair */
 };
 
 /**
  * ks_volume_create() - make and format a volume
  *
  * Context: blocks (mkfs).
- * Return: 0; -EEXIST; -EINVAL; -EBUSY when its claim is being worked on; -ENOSPC; -errno.
+ * Return: 0; -EEXIST; -EINVAL; -EPERM for what the operator's policy does not allow; -EBUSY when
+ * its claim is being worked on; -ENOSPC, also by the policy; -errno.
  */
 int ks_volume_create(struct ks_arena *a, struct ks_store *s, const struct ks_volume_params *p,
 		     struct ks_volume *ret, struct ks_err *err);

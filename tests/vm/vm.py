@@ -202,14 +202,16 @@ def suites():
     # Through a pipe: on a terminal, as the serial line is one, it would draw.
     tap = "export BUILD=/k/build; exec > >(cat) 2>&1; perl tests/lib/run.pl -j 2 "
     # errors.t is left to the host: it takes minutes here, and is about messages alone.
-    cli = "tests/cli/{control,criu,demands,found,hooks,kill,lifecycle,netdev,peers,rootless,seccomp,security,spec,v2}.t"
+    cli = "tests/cli/{criu,demands,found,kill,peers,spec}.t"
+    more = "tests/cli/{control,hooks,lifecycle,netdev,rootless,seccomp,security,v2}.t"
     short = "tests/cli/{lifecycle,peers,v2}.t tests/volumes/emptydir.t"
     # The longest first: the last of them are short, and no processor waits for long.
     return {
         "cli": ("6.1", "", 1200, tap + cli),
+        "more": ("6.1", "", 1200, tap + more),
         "ctr": ("6.1", "", 1200, tap + "tests/shim/ctr-?.t"),
         "shim": ("6.1", "", 1200, tap + "tests/shim/{task,checkpoint,cri-?}.t"),
-        "volumes": ("6.1", "", 1200, tap + "build/unit/test_* tests/volumes/{emptydir,claims}.t"),
+        "volumes": ("6.1", "", 1200, tap + "build/unit/test_* tests/volumes/{emptydir,claims,policy}.t"),
         "containerd": ("6.1", "", 600, tap + "tests/cli/engines.t tests/engines/containerd.t"),
         "v1": ("6.1", "kshim.cgroup=v1", 600, tap + short),
         "systemd": ("6.1", "kshim.init=/lib/systemd/systemd systemd.unified_cgroup_hierarchy=1",
