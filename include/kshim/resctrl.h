@@ -16,9 +16,8 @@
 struct ks_resctrl {
 	const char *group; /* directory below the root, "" for the root; NULL: nowhere */
 	const char *id;	   /* of the container: the name of its monitoring group */
-	bool own;	   /* the class is made for this container alone */
-	bool monitor;	   /* there is a monitoring group */
-	bool made;	   /* those two are known to be this container's */
+	bool remove;	   /* the class is this container's to remove: made for it, or half made */
+	bool monitor;	   /* there is a monitoring group of it */
 };
 
 /**
@@ -27,17 +26,23 @@ struct ks_resctrl {
  */
 struct ks_resctrl ks_resctrl_plan(const struct ks_spec_intel_rdt *s, const char *id);
 
+/** ks_resctrl_record_fn() - put on record what of @g is about to be made; 0 or -errno */
+typedef int ks_resctrl_record_fn(void *data, const struct ks_resctrl *g, struct ks_err *err);
+
 /**
  * ks_resctrl_make() - make the class and its limits, or hold them against one that is there
- * @g: .made is set when what is made belongs to this container
+ * @g:      as ks_resctrl_plan() has it; gets .remove and .monitor
+ * @record: called when it is known that nothing of the name is there, and before it is made
  *
- * On failure nothing that it made is left.
+ * A class that was named and is made is everybody's once it has its limits: .remove is for the
+ * time before. On failure nothing that it made is left.
  * Return: 0; -EOPNOTSUPP without a resctrl file system; -EEXIST where a class or monitoring group
  * of the container's name is there; -ENOENT where a class that is only named is not; -EINVAL where
- * it has other limits, or the kernel refuses them; -ENOSPC when there is no class left; -errno.
+ * it has other limits, or the kernel refuses them; -ENOSPC when there is no class left; -EBUSY
+ * where somebody holds the lock; -errno.
  */
 int ks_resctrl_make(struct ks_arena *a, const struct ks_spec_intel_rdt *s, struct ks_resctrl *g,
-		    struct ks_err *err);
+		    ks_resctrl_record_fn *record, void *data, struct ks_err *err);
 
 /**
  * ks_resctrl_open_join() - add what a child joins by to @j: two descriptors at the most
@@ -56,9 +61,9 @@ int ks_resctrl_update(struct ks_arena *a, const struct ks_resctrl *g,
 		      const struct ks_spec_intel_rdt *s, struct ks_err *err);
 
 /**
- * ks_resctrl_remove() - remove what is the container's alone
+ * ks_resctrl_remove() - remove what is the container's alone, when its processes are dead
  *
- * Of one that is not known to be made by it only what has no task is taken. Idempotent.
+ * What somebody else's process is in stays. Idempotent.
  */
 int ks_resctrl_remove(struct ks_arena *a, const struct ks_resctrl *g, struct ks_err *err);
 

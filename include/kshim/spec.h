@@ -144,6 +144,9 @@ struct ks_spec_intel_rdt {
 	bool enable_monitoring;
 };
 
+/** ks_is_mem_bw_schema() - whether it is one line that begins with "MB:" */
+bool ks_is_mem_bw_schema(const char *s);
+
 struct ks_spec_personality {
 	int domain; /* PER_* */
 	struct ks_strv flags;

@@ -149,8 +149,9 @@ int ks_resctrl_write_stats(struct ks_arena *a, const struct ks_resctrl *g, struc
 
 	if (r == 0)
 		r = ks_resctrl_open_group(root, g, &dir, err);
+	/* What somebody has removed or unmounted has no statistics; the container has others. */
 	if (r < 0)
-		return r;
+		return r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
 	put_cache(a, root, dir, o);
 	put_bandwidth(a, root, dir, o);
 	return put_monitors(a, dir, g, o, err);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,12 +14,13 @@
 
 #define ROOT	    "/sys/fs/resctrl"
 #define SUPER_MAGIC 0x7655821
-#define LOCK_MS	    10000
+#define LOCK_MS	    10000 /* of who makes or changes something */
+#define REMOVE_MS   1000  /* of who removes what is known to be its own, then without it */
 
 /* ---- the file system -------------------------------------------------- */
 
-/* "42 23 0:40 / /mnt/rdt rw - resctrl resctrl rw"; octal escapes are not undone: nobody puts a
- * space there. */
+/* "42 23 0:40 / /mnt/rdt rw - resctrl resctrl rw": the root of one, not a class that is bound.
+ * Octal escapes are not undone: nobody puts a space there. */
 static const char *find_mount(struct ks_arena *a)
 {
 	struct ks_strv lines = { 0 }, f;
@@ -33,10 +33,19 @@ static const char *find_mount(struct ks_arena *a)
 		if (!strstr(lines.v[i], " - resctrl "))
 			continue;
 		f = (struct ks_strv){ 0 };
-		if (ks_str_split(a, lines.v[i], ' ', &f) == 0 && f.n > 4)
+		if (ks_str_split(a, lines.v[i], ' ', &f) == 0 && f.n > 4 && ks_streq(f.v[3], "/"))
 			return f.v[4];
 	}
 	return NULL;
+}
+
+static int open_root(const char *path)
+{
+	struct statfs sfs;
+	ks_auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fstatfs(fd, &sfs) < 0 || sfs.f_type != SUPER_MAGIC ? -EBADF :
+									      KS_TAKE_FD(fd);
 }
 
 /* A record is believed in nothing that would lead out of the file system. */
@@ -47,47 +56,59 @@ static bool is_within(const char *name)
 
 int ks_resctrl_open(struct ks_arena *a, const struct ks_resctrl *g, int *ret, struct ks_err *err)
 {
-	const char *path = ROOT;
-	struct statfs sfs;
-
 	if (!is_within(g->group) || !is_within(g->id))
 		return ks_err_kind(err, KS_ERR_INVALID, "\"%.*s\" is no class of service", 64,
 				   g->group);
-	ks_auto_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open_root(ROOT);
+	const char *path = fd < 0 ? find_mount(a) : NULL;
 
-	if (fd < 0 || fstatfs(fd, &sfs) < 0 || sfs.f_type != SUPER_MAGIC) {
-		ks_fd_close(fd);
-		path = find_mount(a);
-		fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
-		if (path && fd < 0)
-			return ks_err_set(err, -errno, "open %s", path);
-	}
+	if (path)
+		fd = open_root(path);
 	if (fd < 0)
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "linux.intelRdt: no resctrl file system is mounted (on " ROOT
 				   ")");
-	*ret = KS_TAKE_FD(fd);
+	*ret = fd;
 	return 0;
 }
 
-/* flock(2), not a lock of fcntl(2): it is what the others use. It goes with the descriptor. */
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/*
+ * flock(2), not a lock of fcntl(2): it is what the others use. It goes with the descriptor.
+ * Everybody who can open the root can hold it, so nobody waits for ever.
+ */
+static int lock(int root, unsigned int timeout_ms, struct ks_err *err)
+{
+	uint64_t end = now_ms() + timeout_ms;
+
+	while (flock(root, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return ks_err_set(err, -errno, "lock the resctrl file system");
+		if (now_ms() >= end)
+			return ks_err_kind(err, KS_ERR_BUSY,
+					   "the resctrl file system is locked by another program");
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	return 0;
+}
+
 static int open_locked(struct ks_arena *a, const struct ks_resctrl *g, int *ret, struct ks_err *err)
 {
 	ks_auto_fd int root = -EBADF;
 	int r = ks_resctrl_open(a, g, &root, err);
 
-	if (r < 0)
-		return r;
-	for (unsigned int ms = 0; flock(root, LOCK_EX | LOCK_NB) < 0; ms++) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return ks_err_set(err, -errno, "lock the resctrl file system");
-		if (ms == LOCK_MS)
-			return ks_err_kind(err, KS_ERR_BUSY,
-					   "the resctrl file system is locked by another program");
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-	}
-	*ret = KS_TAKE_FD(root);
-	return 0;
+	if (r == 0)
+		r = lock(root, LOCK_MS, err);
+	if (r == 0)
+		*ret = KS_TAKE_FD(root);
+	return r;
 }
 
 int ks_resctrl_read(struct ks_arena *a, int dir, const char *file, const char **ret,
@@ -106,13 +127,14 @@ int ks_resctrl_read(struct ks_arena *a, int dir, const char *file, const char **
 	return 0;
 }
 
-/* What the kernel has to say of the last failure goes behind the error. */
-static int fail(struct ks_arena *a, int root, int r, const char *what, struct ks_err *err)
+int ks_resctrl_fail(struct ks_arena *a, int root, int r, const char *what, struct ks_err *err)
 {
 	const char *said;
+	bool its_own = r == -EINVAL || r == -ENOSPC || r == -EPERM || r == -EBUSY;
 
-	if (ks_resctrl_read(a, root, "info/last_cmd_status", &said, NULL) < 0 || !*said ||
-	    ks_streq(said, "ok"))
+	/* Other errors are not resctrl's: what it says is of an older command. */
+	if (!its_own || ks_resctrl_read(a, root, "info/last_cmd_status", &said, NULL) < 0 ||
+	    !*said || ks_streq(said, "ok"))
 		return ks_err_set(err, r, "%s", what);
 	return ks_err_set(err, r, "%s: the kernel says \"%s\"", what, said);
 }
@@ -122,178 +144,6 @@ int ks_resctrl_open_group(int root, const struct ks_resctrl *g, int *ret, struct
 	*ret = openat(root, *g->group ? g->group : ".",
 		      O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	return *ret < 0 ? ks_err_set(err, -errno, "open the resctrl group \"%s\"", g->group) : 0;
-}
-
-/* ---- limits ------------------------------------------------------------ */
-
-/* The schemata of a spec in the order in which they are written; those behind win. */
-static int list_schemata(struct ks_arena *a, const struct ks_spec_intel_rdt *s, struct ks_strv *ret,
-			 struct ks_err *err)
-{
-	int r = 0;
-
-	if (!ks_str_empty(s->l3_cache_schema))
-		r = ks_strv_append(a, ret, s->l3_cache_schema);
-	if (r == 0 && !ks_str_empty(s->mem_bw_schema))
-		r = ks_strv_append(a, ret, s->mem_bw_schema);
-	for (size_t i = 0; i < s->schemata.n && r == 0; i++)
-		if (*s->schemata.v[i])
-			r = ks_strv_append(a, ret, s->schemata.v[i]);
-	return r < 0 ? ks_err_oom(err) : 0;
-}
-
-/* Each by a write of its own: the kernel takes no domain twice in one. */
-static int write_schemata(struct ks_arena *a, int root, int dir, const struct ks_strv *lines,
-			  struct ks_err *err)
-{
-	for (size_t i = 0; i < lines->n; i++) {
-		const char *text = ks_arena_printf(a, "%s\n", lines->v[i]);
-		int r = text ? ks_file_write_at(dir, "schemata", text) : ks_err_oom(err);
-		const char *what = ks_arena_printf(a, "linux.intelRdt: set \"%s\"", lines->v[i]);
-
-		if (r == -ENOMEM || !what)
-			return ks_err_oom(err);
-		if (r < 0)
-			return fail(a, root, r, what, err);
-	}
-	return 0;
-}
-
-/* One limit: of a resource, in a domain, such as "L3", 0, 0x7f. */
-struct limit {
-	const char *resource, *domain;
-	uint64_t value;
-};
-
-struct limits {
-	struct limit *v;
-	size_t n;
-};
-
-static bool is_bandwidth(const char *resource)
-{
-	return ks_streq(resource, "MB") || ks_streq(resource, "SMBA");
-}
-
-static char *trim(char *s)
-{
-	s += strspn(s, " \t");
-	for (size_t n = strlen(s); n && (s[n - 1] == ' ' || s[n - 1] == '\t'); n--)
-		s[n - 1] = '\0';
-	return s;
-}
-
-/* "L3:0=7f;1=ff", as the kernel pads it; false when it is no such line. */
-static bool parse_line(char *line, struct limits *ret)
-{
-	char *rest = strchr(line, ':'), *save = NULL;
-
-	if (!rest)
-		return false;
-	*rest++ = '\0';
-	const char *resource = trim(line);
-
-	for (char *p = strtok_r(rest, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
-		char *value = strchr(p, '='), *end;
-
-		if (!value)
-			return !*trim(p);
-		*value++ = '\0';
-		value = trim(value);
-		struct limit *l = &ret->v[ret->n++];
-
-		*l = (struct limit){ resource, trim(p), 0 };
-		errno = 0;
-		l->value = strtoull(value, &end, is_bandwidth(resource) ? 10 : 16);
-		if (errno || end == value || *end)
-			return false;
-	}
-	return true;
-}
-
-/* @text: lines; what is no line of that form is an error that names it. */
-static int parse_schemata(struct ks_arena *a, const char *text, struct limits *ret,
-			  struct ks_err *err)
-{
-	struct ks_strv lines = { 0 };
-	size_t max = ret->n + 1;
-
-	for (const char *p = text; *p; p++)
-		max += *p == '=';
-	struct limit *v = KS_ARENA_NEWV(a, struct limit, max);
-
-	if (!v || ks_str_split(a, text, '\n', &lines) < 0)
-		return ks_err_oom(err);
-	if (ret->n)
-		memcpy(v, ret->v, ret->n * sizeof(*v));
-	ret->v = v;
-	for (size_t i = 0; i < lines.n; i++) {
-		char *line = ks_arena_strdup(a, lines.v[i]);
-
-		if (!line)
-			return ks_err_oom(err);
-		if (*trim(line) && !parse_line(line, ret))
-			return ks_err_kind(err, KS_ERR_INVALID,
-					   "linux.intelRdt: \"%s\" is no line of schemata",
-					   lines.v[i]);
-	}
-	return 0;
-}
-
-/* The last one counts, as it would if they were written one after the other. */
-static const struct limit *find(const struct limits *all, const struct limit *of)
-{
-	for (size_t i = all->n; i-- > 0;)
-		if (ks_streq(all->v[i].resource, of->resource) &&
-		    ks_streq(all->v[i].domain, of->domain))
-			return &all->v[i];
-	return NULL;
-}
-
-/* What a bandwidth becomes when it is written: the next step of the hardware. */
-static uint64_t rounded(struct ks_arena *a, int root, const struct limit *l)
-{
-	char path[48];
-	const char *text;
-	uint64_t step = 1;
-
-	if (!is_bandwidth(l->resource))
-		return l->value;
-	ks_fmt(path, sizeof(path), "info/%s/bandwidth_gran", l->resource);
-	if (ks_resctrl_read(a, root, path, &text, NULL) < 0 ||
-	    ks_parse_u64(text, 1000000, &step) < 0 || !step)
-		return l->value;
-	return (l->value + step - 1) / step * step;
-}
-
-/* Of a class that is there: what is asked for must be so already; what is not may be anything. */
-static int compare_schemata(struct ks_arena *a, int root, int dir, const char *group,
-			    const struct ks_strv *lines, struct ks_err *err)
-{
-	struct limits want = { 0 }, have = { 0 };
-	const char *text;
-	int r = ks_resctrl_read(a, dir, "schemata", &text, err);
-
-	if (r == 0)
-		r = parse_schemata(a, text, &have, err);
-	for (size_t i = 0; i < lines->n && r == 0; i++)
-		r = parse_schemata(a, lines->v[i], &want, err);
-	for (size_t i = 0; i < want.n && r == 0; i++) {
-		const struct limit *w = find(&want, &want.v[i]);
-		const struct limit *h = find(&have, w);
-
-		if (!h || (h->value != w->value && h->value != rounded(a, root, w)))
-			return ks_err_kind(
-				err, KS_ERR_INVALID,
-				is_bandwidth(w->resource) ?
-					"linux.intelRdt: the class \"%s\" is there with other "
-					"limits: %s of %s is %llu, not %llu" :
-					"linux.intelRdt: the class \"%s\" is there with other "
-					"limits: %s of %s is %llx, not %llx",
-				group, w->resource, w->domain, h ? (unsigned long long)h->value : 0,
-				(unsigned long long)w->value);
-	}
-	return r;
 }
 
 /* ---- classes ----------------------------------------------------------- */
@@ -309,45 +159,66 @@ struct ks_resctrl ks_resctrl_plan(const struct ks_spec_intel_rdt *s, const char 
 			 ks_streq(s->clos_id, "/") ? "" :
 						     s->clos_id,
 		.id = id,
-		.own = own,
-		.monitor = s->enable_monitoring,
 	};
-}
-
-/* Returns 1 when it is there already, and may be. */
-static int make_group(struct ks_arena *a, int root, const struct ks_resctrl *g, bool limits,
-		      struct ks_err *err)
-{
-	struct stat st;
-
-	if (!g->own && (!limits || !*g->group)) {
-		if (fstatat(root, *g->group ? g->group : ".", &st, AT_SYMLINK_NOFOLLOW) == 0)
-			return 1;
-		return errno != ENOENT ?
-			       ks_err_set(err, -errno, "look at the class \"%s\"", g->group) :
-			       ks_err_kind(err, KS_ERR_NOT_FOUND,
-					   "linux.intelRdt: there is no class \"%s\", and no "
-					   "limits are given to make it with",
-					   g->group);
-	}
-	if (mkdirat(root, g->group, 0755) == 0)
-		return 0;
-	if (errno == EEXIST && !g->own)
-		return 1;
-	if (errno == EEXIST)
-		return ks_err_kind(err, KS_ERR_EXISTS,
-				   "linux.intelRdt: there is a class of the container's name, "
-				   "\"%s\", already",
-				   g->group);
-	int r = -errno;
-	const char *what = ks_arena_printf(a, "linux.intelRdt: make the class \"%s\"", g->group);
-
-	return what ? fail(a, root, r, what, err) : ks_err_oom(err);
 }
 
 static void monitor_path(char *buf, size_t size, const struct ks_resctrl *g, const char *file)
 {
 	ks_fmt(buf, size, "%s%smon_groups/%s%s", g->group, *g->group ? "/" : "", g->id, file);
+}
+
+/* 0, or 1 when it is there; -errno. */
+static int look(int root, const char *path, struct ks_err *err)
+{
+	struct stat st;
+
+	if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ?
+		       0 :
+		       ks_err_set(err, -errno, "look at %s of the resctrl file system", path);
+}
+
+/* Under the lock: what has to be made, and whether that may be. Nothing is made yet. */
+static int decide(int root, const struct ks_spec_intel_rdt *s, bool limits, struct ks_resctrl *g,
+		  struct ks_err *err)
+{
+	bool own = ks_str_empty(s->clos_id);
+	char path[2 * NAME_MAX + 32];
+	int r = *g->group ? look(root, g->group, err) : 1;
+
+	if (r == 1 && own)
+		return ks_err_kind(err, KS_ERR_EXISTS,
+				   "linux.intelRdt: there is a class of the container's name, "
+				   "\"%s\", already",
+				   g->group);
+	if (r == 0 && !own && !limits)
+		return ks_err_kind(err, KS_ERR_NOT_FOUND,
+				   "linux.intelRdt: there is no class \"%s\", and no limits are "
+				   "given to make it with",
+				   g->group);
+	g->remove = r == 0;
+	monitor_path(path, sizeof(path), g, "");
+	if (r == 1 && s->enable_monitoring) {
+		r = look(root, path, err);
+		if (r == 1)
+			return ks_err_kind(err, KS_ERR_EXISTS,
+					   "linux.intelRdt.enableMonitoring: there is a monitoring "
+					   "group \"%s\" already",
+					   g->id);
+	}
+	g->monitor = s->enable_monitoring;
+	return r < 0 ? r : 0;
+}
+
+static int make_group(struct ks_arena *a, int root, const struct ks_resctrl *g, struct ks_err *err)
+{
+	if (!g->remove || mkdirat(root, g->group, 0755) == 0)
+		return 0;
+	int r = -errno;
+	const char *what = ks_arena_printf(a, "linux.intelRdt: make the class \"%s\"", g->group);
+
+	return what ? ks_resctrl_fail(a, root, r, what, err) : ks_err_oom(err);
 }
 
 static int make_monitor(struct ks_arena *a, int root, const struct ks_resctrl *g,
@@ -356,7 +227,7 @@ static int make_monitor(struct ks_arena *a, int root, const struct ks_resctrl *g
 	char path[2 * NAME_MAX + 32];
 
 	monitor_path(path, sizeof(path), g, "");
-	if (mkdirat(root, path, 0755) == 0)
+	if (!g->monitor || mkdirat(root, path, 0755) == 0)
 		return 0;
 	int r = -errno;
 
@@ -364,41 +235,60 @@ static int make_monitor(struct ks_arena *a, int root, const struct ks_resctrl *g
 		return ks_err_kind(err, KS_ERR_UNSUPPORTED,
 				   "linux.intelRdt.enableMonitoring: this host's resctrl has no "
 				   "monitoring");
-	return fail(a, root, r, "linux.intelRdt.enableMonitoring: make a monitoring group", err);
+	return ks_resctrl_fail(a, root, r,
+			       "linux.intelRdt.enableMonitoring: make a monitoring group", err);
+}
+
+/* What was decided, made and limited. */
+static int make_all(struct ks_arena *a, int root, const struct ks_strv *lines,
+		    const struct ks_resctrl *g, struct ks_err *err)
+{
+	ks_auto_fd int dir = -EBADF;
+	int r = make_group(a, root, g, err);
+
+	ks_crash_point("resctrl-group");
+	if (r == 0)
+		r = ks_resctrl_open_group(root, g, &dir, err);
+	if (r == 0)
+		r = g->remove ? ks_schemata_write(a, root, dir, lines, err) :
+				ks_schemata_compare(a, root, dir, *g->group ? g->group : "/", lines,
+						    err);
+	if (r == 0)
+		r = make_monitor(a, root, g, err);
+	ks_crash_point("resctrl-monitor");
+	return r;
 }
 
 int ks_resctrl_make(struct ks_arena *a, const struct ks_spec_intel_rdt *s, struct ks_resctrl *g,
-		    struct ks_err *err)
+		    ks_resctrl_record_fn *record, void *data, struct ks_err *err)
 {
 	ks_auto_fd int root = -EBADF;
-	ks_auto_fd int dir = -EBADF;
 	struct ks_strv lines = { 0 };
 
 	if (!g->group)
 		return 0;
-	int r = list_schemata(a, s, &lines, err);
+	int r = ks_schemata_list(a, s, &lines, err);
 
 	if (r == 0)
 		r = open_locked(a, g, &root, err);
 	if (r == 0)
-		r = make_group(a, root, g, lines.n, err);
-	if (r < 0)
+		r = decide(root, s, lines.n, g, err);
+	if (r == 0 && (g->remove || g->monitor))
+		r = record(data, g, err);
+	if (r < 0) {
+		g->remove = g->monitor = false;
 		return r;
-	bool was_there = r == 1;
-
-	ks_crash_point("resctrl-group");
-	r = ks_resctrl_open_group(root, g, &dir, err);
-	if (r == 0)
-		r = was_there ? compare_schemata(a, root, dir, *g->group ? g->group : "/", &lines,
-						 err) :
-				write_schemata(a, root, dir, &lines, err);
-	if (r == 0 && g->monitor)
-		r = make_monitor(a, root, g, err);
-	ks_crash_point("resctrl-monitor");
-	/* Nobody else can have joined it: the lock is held. */
-	if (r < 0 && !was_there)
-		(void)unlinkat(root, g->group, AT_REMOVEDIR);
-	g->made = r == 0 && (g->own || g->monitor);
+	}
+	r = make_all(a, root, &lines, g, err);
+	if (r < 0) {
+		/* Nobody else can have joined it: the lock is held. */
+		if (g->remove)
+			(void)unlinkat(root, g->group, AT_REMOVEDIR);
+		g->remove = g->monitor = false;
+	}
+	/* One that was named is everybody's from now on. */
+	if (!ks_str_empty(s->clos_id))
+		g->remove = false;
 	return r;
 }
 
@@ -438,7 +328,7 @@ int ks_resctrl_update(struct ks_arena *a, const struct ks_resctrl *g,
 	ks_auto_fd int root = -EBADF;
 	ks_auto_fd int dir = -EBADF;
 	struct ks_strv lines = { 0 };
-	int r = list_schemata(a, s, &lines, err);
+	int r = ks_schemata_list(a, s, &lines, err);
 
 	if (r < 0 || !lines.n)
 		return r;
@@ -450,17 +340,42 @@ int ks_resctrl_update(struct ks_arena *a, const struct ks_resctrl *g,
 	r = open_locked(a, g, &root, err);
 	if (r == 0)
 		r = ks_resctrl_open_group(root, g, &dir, err);
-	return r < 0 ? r : write_schemata(a, root, dir, &lines, err);
+	return r < 0 ? r : ks_schemata_write(a, root, dir, &lines, err);
 }
 
-static int remove_group(struct ks_arena *a, int root, const char *path, bool made,
-			struct ks_err *err)
+/* A process that is dead keeps its class until its parent has asked for it. */
+static bool is_dead(struct ks_arena *a, const char *tid)
 {
-	char tasks[2 * NAME_MAX + 48];
+	const char *path = ks_arena_printf(a, "/proc/%s/stat", tid);
+	char *text;
+
+	if (!path || ks_file_read_at(a, AT_FDCWD, path, 4096, &text, NULL) < 0)
+		return path != NULL;
+	const char *state = strrchr(text, ')');
+
+	return state && (ks_str_prefix(state, ") Z") || ks_str_prefix(state, ") X"));
+}
+
+static bool has_tasks(struct ks_arena *a, int root, const char *group)
+{
+	char path[2 * NAME_MAX + 48];
+	struct ks_strv tids = { 0 };
 	const char *text = "";
 
-	ks_fmt(tasks, sizeof(tasks), "%s/tasks", path);
-	if (!made && (ks_resctrl_read(a, root, tasks, &text, NULL) < 0 || *text))
+	ks_fmt(path, sizeof(path), "%s/tasks", group);
+	if (ks_resctrl_read(a, root, path, &text, NULL) < 0 ||
+	    ks_str_split(a, text, '\n', &tids) < 0)
+		return false;
+	for (size_t i = 0; i < tids.n; i++)
+		if (*tids.v[i] && !is_dead(a, tids.v[i]))
+			return true;
+	return false;
+}
+
+/* The container's own are dead by now: who is in it still has been put there, and stays. */
+static int remove_group(struct ks_arena *a, int root, const char *path, struct ks_err *err)
+{
+	if (has_tasks(a, root, path))
 		return 0;
 	if (unlinkat(root, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return ks_err_set(err, -errno, "remove %s of the resctrl file system", path);
@@ -472,15 +387,18 @@ int ks_resctrl_remove(struct ks_arena *a, const struct ks_resctrl *g, struct ks_
 	ks_auto_fd int root = -EBADF;
 	char path[2 * NAME_MAX + 32];
 
-	if (!g->group || !(g->own || g->monitor))
+	if (!g->group || !(g->remove || g->monitor))
 		return 0;
-	int r = open_locked(a, g, &root, err);
+	int r = ks_resctrl_open(a, g, &root, err);
 
 	/* Unmounted, it has forgotten all classes. */
 	if (r == -EOPNOTSUPP)
 		return 0;
+	/* It is this container's: that somebody holds the lock must not keep its volumes. */
+	if (r == 0)
+		(void)lock(root, REMOVE_MS, NULL);
 	monitor_path(path, sizeof(path), g, "");
 	if (r == 0 && g->monitor)
-		r = remove_group(a, root, path, g->made, err);
-	return r == 0 && g->own ? remove_group(a, root, g->group, g->made, err) : r;
+		r = remove_group(a, root, path, err);
+	return r == 0 && g->remove && *g->group ? remove_group(a, root, g->group, err) : r;
 }

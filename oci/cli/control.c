@@ -187,6 +187,8 @@ int ks_verb_update(struct ks_cli *cli, const void *opts, const struct ks_args *a
 	ks_auto_fd int root = -EBADF;
 	int r = 0;
 
+	if (!ks_str_empty(o->mem_bw_schema) && !ks_is_mem_bw_schema(o->mem_bw_schema))
+		return fail_option(cli, "mem-bw-schema", o->mem_bw_schema, err);
 	if (o->resources)
 		r = read_resources(cli, o->resources, &res, err);
 	if (r == 0)

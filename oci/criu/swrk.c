@@ -33,7 +33,7 @@ static int join_cgroup(const struct ks_cgroup_join *j, struct ks_err *err)
 {
 	for (size_t i = 0; j && i < j->n_tasks; i++)
 		if (write(j->tasks_fd[i], "0", 1) != 1)
-			return ks_err_set(err, -errno, "join the cgroup");
+			return ks_err_set(err, -errno, "join the cgroup, or the class of service");
 	return 0;
 }
 

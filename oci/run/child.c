@@ -55,7 +55,8 @@ static int step_join_cgroup(struct ks_child *c)
 {
 	for (size_t i = 0; i < c->p->cgroup.n_tasks; i++)
 		if (write(c->p->cgroup.tasks_fd[i], "0", 1) != 1)
-			return ks_err_set(&c->err, -errno, "join the cgroup");
+			return ks_err_set(&c->err, -errno,
+					  "join the cgroup, or the class of service");
 	return 0;
 }
 

@@ -59,14 +59,15 @@ int ks_container_update(int root_fd, const char *id, const struct ks_spec_resour
 	struct ks_cgroup cg;
 	int r = open_living(root_fd, id, &o, &cg, err);
 
+	const struct ks_resctrl class = ks_container_resctrl(&o.c);
+
+	/* The class first: that there is none is known before anything is changed. */
+	if (r == 0 && rdt)
+		r = ks_resctrl_update(&o.arena, &class, rdt, err);
 	if (r == 0)
 		r = ks_cgroup_apply(&cg, res, true, err);
 	if (r == 0 && o.c.systemd)
 		r = ks_scope_update(&o.arena, &cg, err);
-	const struct ks_resctrl class = ks_container_resctrl(&o.c);
-
-	if (r == 0 && rdt)
-		r = ks_resctrl_update(&o.arena, &class, rdt, err);
 	ks_opened_done(&o);
 	return r;
 }
@@ -97,6 +98,7 @@ int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct k
 		       struct ks_err *err)
 {
 	ks_auto_fd int pidfd = -EBADF;
+	struct ks_watched w;
 	struct ks_opened o;
 	int r = ks_opened_open(root_fd, id, false, &o, err);
 
@@ -107,14 +109,18 @@ int ks_container_watch(struct ks_arena *a, int root_fd, const char *id, struct k
 	if (r == 0) {
 		const char *path = ks_arena_strdup(a, o.c.cgroup_path);
 
-		ret->resctrl = ks_container_resctrl(&o.c);
-		ret->resctrl.id = id;
+		w.resctrl = ks_container_resctrl(&o.c);
+		w.resctrl.id = id;
 		if (o.c.resctrl)
-			ret->resctrl.group = ks_arena_strdup(a, o.c.resctrl);
-		r = path ? ks_cgroup_open(a, path, &ret->cgroup, err) : ks_err_oom(err);
+			w.resctrl.group = ks_arena_strdup(a, o.c.resctrl);
+		r = path && (w.resctrl.group || !o.c.resctrl) ?
+			    ks_cgroup_open(a, path, &w.cgroup, err) :
+			    ks_err_oom(err);
 	}
-	if (r == 0)
-		ret->pidfd = KS_TAKE_FD(pidfd);
+	if (r == 0) {
+		w.pidfd = KS_TAKE_FD(pidfd);
+		*ret = w;
+	}
 	ks_opened_done(&o);
 	return r;
 }

@@ -4,7 +4,7 @@
  *
  *  1. the directory and its lock claim the id;
  *  2. the record names cgroup and storage before either is made;
- *  3. storage, cgroup, process: each undone by delete from the record alone;
+ *  3. storage, cgroup, class of service, process: each undone by delete from the record alone;
  *  4. the record gets the pid, and only then may the process outlive us.
  *
  * Killed between two steps, the process ends with its channel, and `delete
@@ -104,8 +104,6 @@ static int make_record(struct making *m, struct ks_err *err)
 		.poststart = m->spec->hooks.poststart.n > 0,
 		.poststop = m->spec->hooks.poststop.n > 0,
 		.resctrl = rdt.group,
-		.resctrl_own = rdt.own,
-		.resctrl_monitor = rdt.monitor,
 		.annotations = m->spec->annotations,
 	};
 	if (ks_cgroup_freezer(&m->cgroup, path) == 0)
@@ -233,12 +231,22 @@ static int make_cgroup(struct making *m, struct ks_err *err)
 	return r;
 }
 
+static int record_class(void *data, const struct ks_resctrl *g, struct ks_err *err)
+{
+	struct making *m = data;
+
+	m->out->container.resctrl_remove = g->remove;
+	m->out->container.resctrl_monitor = g->monitor;
+	return ks_state_save(m->out->dir_fd, &m->out->container, err);
+}
+
 static int make_class(struct making *m, struct ks_err *err)
 {
-	struct ks_resctrl rdt = ks_container_resctrl(&m->out->container);
-	int r = ks_resctrl_make(m->arena, m->spec->lnx.intel_rdt, &rdt, err);
+	struct ks_resctrl g = ks_container_resctrl(&m->out->container);
+	int r = ks_resctrl_make(m->arena, m->spec->lnx.intel_rdt, &g, record_class, m, err);
 
-	m->out->container.resctrl_made = rdt.made;
+	m->out->container.resctrl_remove = g.remove;
+	m->out->container.resctrl_monitor = g.monitor;
 	return r;
 }
 
@@ -386,11 +394,10 @@ static void undo(struct making *m)
 		if (r == 0 && m->out->container.systemd)
 			ks_scope_stop(m->arena, m->cgroup.path);
 	}
-	if (r == 0 && m->out->container.resctrl_made) {
-		struct ks_resctrl rdt = ks_container_resctrl(&m->out->container);
+	const struct ks_resctrl class = ks_container_resctrl(&m->out->container);
 
-		r = ks_resctrl_remove(m->arena, &rdt, &why);
-	}
+	if (r == 0)
+		r = ks_resctrl_remove(m->arena, &class, &why);
 	if (r == 0 && m->storage_up)
 		r = m->c->storage->down(m->c->storage->data, m->out->container.storage, m->c->id,
 					&why);

@@ -32,9 +32,8 @@ struct ks_resctrl ks_container_resctrl(const struct ks_container *c)
 {
 	return (struct ks_resctrl){ .group = c->resctrl,
 				    .id = c->id,
-				    .own = c->resctrl_own,
-				    .monitor = c->resctrl_monitor,
-				    .made = c->resctrl_made };
+				    .remove = c->resctrl_remove,
+				    .monitor = c->resctrl_monitor };
 }
 
 /* The pidfd of init, after which the pid cannot be anybody else's. */

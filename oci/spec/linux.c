@@ -192,6 +192,11 @@ static bool is_class(const char *s)
 	return ks_streq(s, "/") || (!strpbrk(s, "/\n") && strlen(s) <= NAME_MAX);
 }
 
+bool ks_is_mem_bw_schema(const char *s)
+{
+	return ks_str_prefix(s, "MB:") && !strchr(s, '\n');
+}
+
 static int check_intel_rdt(struct ks_json_ctx *ctx, const struct ks_spec_intel_rdt *rdt)
 {
 	const char *mb = rdt->mem_bw_schema;
@@ -199,7 +204,7 @@ static int check_intel_rdt(struct ks_json_ctx *ctx, const struct ks_spec_intel_r
 	if (rdt->clos_id && !is_class(rdt->clos_id))
 		return ks_json_fail(ctx, "intelRdt.closID",
 				    "\"%.*s\" is no name of a class of service", 64, rdt->clos_id);
-	if (!ks_str_empty(mb) && (!ks_str_prefix(mb, "MB:") || strchr(mb, '\n')))
+	if (!ks_str_empty(mb) && !ks_is_mem_bw_schema(mb))
 		return ks_json_fail(ctx, "intelRdt.memBwSchema",
 				    "\"%.*s\" is no line that begins with MB:", 64, mb);
 	for (size_t i = 0; i < rdt->schemata.n; i++)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "oci/cgroup/resctrl.c"
+#include "oci/cgroup/resctrl-schemata.c"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "test.h"
 
@@ -10,7 +14,7 @@ static int parse(const char *text, struct limits *ret)
 {
 	*ret = (struct limits){ 0 };
 	err = KS_ERR_INIT;
-	return parse_schemata(&a, text, ret, &err);
+	return parse_schemata(&a, text, false, ret, &err);
 }
 
 static void limits_of_the_kernel_are_read(void)
@@ -20,7 +24,7 @@ static void limits_of_the_kernel_are_read(void)
 	CHECK_INT(parse("    L3:0=00f;1=fff\n    MB:0=  20;1= 100\n", &l), 0);
 	CHECK_INT(l.n, 4);
 	CHECK_STR(l.v[0].resource, "L3");
-	CHECK_STR(l.v[1].domain, "1");
+	CHECK(l.v[1].domain == 1);
 	CHECK(l.v[1].value == 0xfff);
 	CHECK_STR(l.v[2].resource, "MB");
 	CHECK(l.v[2].value == 20 && l.v[3].value == 100);
@@ -28,13 +32,22 @@ static void limits_of_the_kernel_are_read(void)
 	CHECK_INT(l.n, 0);
 	CHECK_INT(parse("L3CODE:0=f;", &l), 0);
 	CHECK_INT(l.n, 1);
+	CHECK_INT(parse("L3:0=f; ;01=ff", &l), 0);
+	CHECK_INT(l.n, 2);
+	CHECK(l.v[1].domain == 1);
+	/* One of the kernel's that is in no form we know. */
+	l = (struct limits){ 0 };
+	CHECK_INT(parse_schemata(&a, "NEW\nL3:0=uninitialized\nMB:0=10", true, &l, &err), 0);
+	CHECK_INT(l.n, 1);
 }
 
 static void what_is_no_limit_is_named(void)
 {
-	static const char *const bad[] = { "L3",       "L3:0",	   "L3:0=",
-					   "L3:0=g",   "MB:0=f",   "L3:0=1=2",
-					   "L3:0=f;1", "MB:0=1 2", "L3:0=fffffffffffffffff" };
+	static const char *const bad[] = {
+		"L3",	    "L3:0",   "L3:0=",	  "L3:0=g",   "MB:0=f",
+		"L3:0=1=2", "L3:=f",  ":",	  ":0=f",     "L3:0=0x1",
+		"L3:0=-1",  "L3:a=1", "L3:0=f;1", "MB:0=1 2", "L3:0=fffffffffffffffff"
+	};
 	struct limits l;
 
 	for (size_t i = 0; i < KS_ARRAY_LEN(bad); i++) {
@@ -63,7 +76,7 @@ static int compare(const char *have, const char *const *want, size_t n)
 		if (ks_strv_append(&a, &lines, want[i]) < 0)
 			abort();
 	err = KS_ERR_INIT;
-	int r = compare_schemata(&a, root, root, "gold", &lines, &err);
+	int r = ks_schemata_compare(&a, root, root, "gold", &lines, &err);
 
 	unlinkat(root, "info/MB/bandwidth_gran", 0);
 	unlinkat(root, "info/MB", AT_REMOVEDIR);
@@ -86,16 +99,39 @@ static void a_class_is_held_against_what_is_asked_for(void)
 	CHECK_INT(COMPARE(have, "L3:1=0FFF;0=0f", "MB:0=30"), 0);
 	CHECK_INT(COMPARE(have, "MB:0=25"), 0);
 	CHECK_INT(COMPARE(have, "MB:0=20"), -EINVAL);
-	CHECK_STR(err.msg, "linux.intelRdt: the class \"gold\" is there with other limits: MB of 0 "
-			   "is 30, not 20");
+	CHECK_STR(err.msg, "linux.intelRdt: the class \"gold\" is there with other limits: MB of "
+			   "domain 0 is 30, not 20");
 	CHECK_INT(COMPARE(have, "L3:0=10"), -EINVAL);
-	CHECK_STR(err.msg, "linux.intelRdt: the class \"gold\" is there with other limits: L3 of 0 "
-			   "is f, not 10");
-	CHECK_INT(COMPARE(have, "L3:2=f"), -EINVAL);
+	CHECK_STR(err.msg, "linux.intelRdt: the class \"gold\" is there with other limits: L3 of "
+			   "domain 0 is f, not 10");
+	CHECK_INT(COMPARE(have, "L3:2=0"), -EINVAL);
+	CHECK_STR(err.msg, "linux.intelRdt: the class \"gold\" has no L3 of domain 2");
 	CHECK_INT(COMPARE(have, "L2:0=f"), -EINVAL);
 	/* The last of one domain counts. */
 	CHECK_INT(COMPARE(have, "L3:0=1", "L3:0=f"), 0);
 	CHECK_INT(COMPARE(have, "L3:0=f", "L3:0=1"), -EINVAL);
+}
+
+static void there_is_an_end_to_it(void)
+{
+	struct limits l = { 0 };
+
+	for (int i = 0; i < MAX_LIMITS; i++)
+		if (parse_schemata(&a, "L3:0=f", false, &l, &err) < 0)
+			abort();
+	CHECK_INT(parse_schemata(&a, "L3:0=f", false, &l, &err), -EINVAL);
+}
+
+static void bandwidth_is_said_once(void)
+{
+	const struct ks_spec_intel_rdt s = { .l3_cache_schema = "L3:0=f\n MB:1=10\nL2:0=1",
+					     .mem_bw_schema = "MB:0=20" };
+	struct ks_strv lines = { 0 };
+
+	CHECK_INT(ks_schemata_list(&a, &s, &lines, &err), 0);
+	CHECK_INT(lines.n, 2);
+	CHECK_STR(lines.v[0], "L3:0=f\nL2:0=1");
+	CHECK_STR(lines.v[1], "MB:0=20");
 }
 
 static void a_record_does_not_lead_out(void)
@@ -113,4 +149,5 @@ static void a_record_does_not_lead_out(void)
 }
 
 TEST_MAIN(CASE(limits_of_the_kernel_are_read), CASE(what_is_no_limit_is_named),
-	  CASE(a_class_is_held_against_what_is_asked_for), CASE(a_record_does_not_lead_out))
+	  CASE(a_class_is_held_against_what_is_asked_for), CASE(there_is_an_end_to_it),
+	  CASE(bandwidth_is_said_once), CASE(a_record_does_not_lead_out))

@@ -62,15 +62,20 @@ is "$rc:$(limits "$ID"):$(class_of "$(init)")" "0:L3:0=fff;1=fff,MB:0=100;1=100,
 start '{l3CacheSchema: "L3:0=f\nMB:0=10", memBwSchema: "MB:0=20;1=70", schemata: ["L3:1=3", "MB:1=30"]}'
 is "$rc:$(limits "$ID")" "0:L3:0=00f;1=003,MB:0=20;1=30," "l3CacheSchema is written first, then memBwSchema, then schemata"
 "$K" delete --force "$ID"
+start '{l3CacheSchema: "L3:0=f\nMB:1=10", memBwSchema: "MB:0=20"}'
+is "$rc:$(limits "$ID")" "0:L3:0=00f;1=fff,MB:0=20;1=100," "of bandwidth in l3CacheSchema nothing is written beside a memBwSchema"
+"$K" delete --force "$ID"
 start '{l3CacheSchema: "L3:0=f0f"}'
 like "$rc:$err" '1:*set "L3:0=f0f"*non-consecutive*' "limits that the kernel refuses are an error"
 gone "which leaves no class"
 rdt "$ONE" '.process.args = ["/nosuch"]'
 try "$K" run -b "$B" "$ID"
-gone "nor does a program that is not there"
+like "$rc:$err" '127:*/nosuch*' "a program that is not there is one"
+gone "and leaves none"
 rdt "$ONE" '.hooks.createRuntime = [{path: "/bin/false"}]'
 try "$K" run -b "$B" "$ID"
-gone "nor a hook that fails"
+like "$rc:$err" '1:*createRuntime*' "and a hook that fails"
+gone "which leaves none either"
 rdt "$ONE" '.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
 chown -R 100000:100000 "$B/rootfs"
 try "$K" run -d -b "$B" "$ID"
@@ -88,7 +93,8 @@ rdt "$ONE" '.process.args[0] = "/bin/sleep"'
 try runc --root "$T/rt" run -d -b "$B" "$ID"
 is "$rc:$(limits "$ID")" '0:L3:0=00f;1=0ff,MB:0=20;1=70,' "runc makes the same class"
 is "$(class_of "$(runc --root "$T/rt" state "$ID" | jq .pid)")" "$ID" "and puts the process there"
-is "$(cat "$T/stats.kshim")" "$(runc --root "$T/rt" events --stats "$ID" | jq -S .data.intel_rdt)" "events has the statistics that runc has"
+is "$(jq -r .l3_cache_schema "$T/stats.kshim")" "L3:0=00f;1=0ff" "events tells of its limits"
+is "$(cat "$T/stats.kshim")" "$(runc --root "$T/rt" events --stats "$ID" | jq -S .data.intel_rdt)" "with all that runc tells"
 runc --root "$T/rt" delete --force "$ID"
 is "$(groups)" "" "delete removes it"
 umount /proc/cpuinfo
@@ -108,11 +114,11 @@ is "$rc:$(limits gold):$(class_of "$(init)")" '0:L3:0=00f;1=fff,MB:0=30;1=100,:g
 start '{closID: "gold", l3CacheSchema: "L3: 0 = 0F", schemata: ["MB:0=25"]}' "$TAG-2"
 is "$rc:$err:$(class_of "$(init "$TAG-2")")" 0::gold "the next container of the same limits joins it, in whatever way they are written"
 start '{closID: "gold", l3CacheSchema: "L3:0=1f"}' "$TAG-3"
-like "$rc:$err" '1:*class "gold" is there with other limits: L3 of 0 is f, not 1f*' "one of other limits is refused, and told which"
+like "$rc:$err" '1:*class "gold" is there with other limits: L3 of domain 0 is f, not 1f*' "one of other limits is refused, and told which"
 start '{closID: "gold", schemata: ["MB:0=35"]}' "$TAG-3"
-like "$rc:$err" '1:*MB of 0 is 30, not 35*' "also of bandwidth"
+like "$rc:$err" '1:*MB of domain 0 is 30, not 35*' "also of bandwidth"
 start '{closID: "gold", schemata: ["L2:0=1"]}' "$TAG-3"
-like "$rc:$err" '1:*L2 of 0*' "and of what the class has no limits for"
+like "$rc:$err" '1:*class "gold" has no L2 of domain 0*' "and of what the class has no limits for"
 start '{closID: "gold", schemata: ["what"]}' "$TAG-3"
 like "$rc:$err" '1:*"what" is no line of schemata*' "what is no limit is named"
 is "$(limits gold)" 'L3:0=00f;1=fff,MB:0=30;1=100,' "none of them changed it"
@@ -149,7 +155,7 @@ is "$rc:$(cat $RDT/"$ID"/mon_groups/"$ID"/tasks):$(cat $RDT/"$ID"/tasks)" "0:$(i
 gone "and both go"
 mkdir "$RDT/mon_groups/$ID"
 start '{closID: "/", enableMonitoring: true}'
-like "$rc:$err" '1:*enableMonitoring: make a monitoring group*exists*' "a monitoring group of that name is not taken"
+like "$rc:$err" '1:*enableMonitoring: there is a monitoring group*already*' "a monitoring group of that name is not taken"
 [ -d "$RDT/mon_groups/$ID" ]
 ok $? "it stays"
 rmdir "$RDT/mon_groups/$ID"
@@ -163,27 +169,47 @@ echo $other >"$RDT/$ID/tasks"
 start "$ONE"
 like "$rc:$err" '1:*there is a class of the container'"'"'s name*already*' "a class of the container's name is not taken over"
 is "$(limits "$ID"):$(cat "$RDT/$ID/tasks")" "L3:0=007;1=fff,MB:0=100;1=100,:$other" "and stays as it was"
-rdt "$ONE"
-KSHIM_CRASH_AT=claimed "$BUILD/crash/kshim" run -b "$B" "$ID" </dev/null >/dev/null 2>&1
-"$K" delete --force "$ID"
-is "$(limits "$ID"):$(cat "$RDT/$ID/tasks")" "L3:0=007;1=fff,MB:0=100;1=100,:$other" "also when a create that would have made one is killed and deleted"
 kill $other
 wait $other 2>/dev/null
+for p in claimed storage-up; do
+	rdt "$ONE"
+	KSHIM_CRASH_AT=$p "$BUILD/crash/kshim" run -b "$B" "$ID" </dev/null >/dev/null 2>&1
+	"$K" delete --force "$ID" 2>/dev/null
+	is "$(limits "$ID"):$(cat "$RDT/$ID/tasks")" "L3:0=007;1=fff,MB:0=100;1=100,:" "also with nobody in it, when a create that would have made one is killed at $p and deleted"
+done
+rmdir "$RDT/$ID"
+start "$ONE"
+KSHIM_CRASH_AT=delete-storage "$BUILD/crash/kshim" delete --force "$ID" </dev/null >/dev/null 2>&1
+is "$(groups)" "" "a delete is killed when the class is gone"
+mkdir "$RDT/$ID"
+try "$K" delete --force "$ID"
+is "$rc:$(groups)" "0:$ID," "the next one leaves the class that somebody has made since then"
+rmdir "$RDT/$ID"
+start "$ONE"
+start "{closID: \"$ID\"}" "$TAG-2"
+"$K" delete --force "$ID"
+is "$(class_of "$(init "$TAG-2")"):$(limits "$ID")" "$ID:L3:0=00f;1=0ff,MB:0=20;1=70," "a class that another container is in stays"
+"$K" delete --force "$TAG-2"
 rmdir "$RDT/$ID"
 
-flock $RDT sleep 1 &
-sleep 0.2
+hold() { # SECONDS: locks the file system as another program does; sets other
+	flock $RDT sleep "$1" &
+	other=$!
+	wait_for 10 eval '! flock -n $RDT true'
+}
+let_go() { pkill -P $other; wait $other 2>/dev/null; }
+hold 2
+began=$EPOCHREALTIME
 start "$ONE"
 is "$rc:$(class_of "$(init)")" "0:$ID" "it waits for who has locked the file system"
-wait
-"$K" delete --force "$ID"
-flock $RDT sleep 30 &
-other=$!
-sleep 0.2
+ok "$(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { print b - a < 1 }')" "and really does"
+let_go
+hold 60
+try "$K" delete --force "$ID"
+is "$rc:$err:$(groups)" "0::" "delete of what is its own goes on without the lock after a while"
 start "$ONE"
-like "$rc:$err" '1:*resctrl file system is locked by another program*' "but not for ever"
-pkill -P $other
-wait
+like "$rc:$err" '1:*resctrl file system is locked by another program*' "create does not"
+let_go
 gone "and leaves nothing"
 
 # ---- killed --------------------------------------------------------------------------------------------
@@ -201,11 +227,34 @@ for p in claimed resctrl-group resctrl-monitor cgroup-recorded cloned ready reco
 	is "$died:$rc:$(groups):$(containers)" "137:0::0" "killed at $p: delete removes all of it"
 done
 
+for p in resctrl-group cgroup-recorded; do
+	rdt '{closID: "gold", l3CacheSchema: "L3:0=f"}'
+	KSHIM_CRASH_AT=$p "$BUILD/crash/kshim" run -d -b "$B" "$ID" </dev/null >/dev/null 2>&1
+	died=$?
+	try "$K" delete --force "$ID"
+	is "$died:$rc:$(groups)" "137:0:$([ $p = resctrl-group ] || echo gold,)" "killed at $p: a class that was named goes only when it was half made"
+done
+is "$(limits gold)" 'L3:0=00f;1=fff,MB:0=100;1=100,' "and is whole where it stays"
+rmdir $RDT/gold
+KSHIM_CRASH_AT=resctrl-group "$BUILD/crash/kshim" run -d -b "$B" "$ID" </dev/null >/dev/null 2>&1
+sleep 1000 &
+other=$!
+echo $other >$RDT/gold/tasks
+"$K" delete --force "$ID"
+is "$(groups)" gold, "not even then when somebody is in it"
+kill $other
+wait $other 2>/dev/null
+rmdir $RDT/gold
+
 # ---- what cannot be ----------------------------------------------------------------------------------
 bundle "$B" '.process.args = ["sleep", "1000"]'
 "$K" run -d -b "$B" "$ID" </dev/null
 try "$K" update --l3-cache-schema 'L3:0=3' "$ID"
 like "$rc:$err" '1:*has no class of service: it was made without linux.intelRdt*' "update of a container without a class is an error"
+try "$K" update --memory 77M --l3-cache-schema 'L3:0=3' "$ID"
+is "$rc:$(cat "/sys/fs/cgroup/kshim-$ID/memory.max")" 1:max "that changes nothing else"
+try "$K" update --mem-bw-schema 'L3:0=3' "$ID"
+like "$rc:$err" '2:*--mem-bw-schema: "L3:0=3" is not valid*' "a bandwidth that is none"
 is "$("$K" events --stats "$ID" | jq -c .data.intel_rdt)" '{}' "which has no statistics of it"
 "$K" delete --force "$ID"
 
@@ -227,6 +276,8 @@ start "$ONE"
 rmdir "$RDT/$ID"
 try "$K" exec "$ID" echo in
 is "$rc:$out:$err" 0:in: "an exec works when somebody has removed the class"
+try "$K" events --stats "$ID"
+is "$rc:$(jq -c '[.data.intel_rdt, .data.pids.current]' <<<"$out")" '0:[{},1]' "so do events"
 try "$K" delete --force "$ID"
 is "$rc:$err" 0: "so does delete"
 

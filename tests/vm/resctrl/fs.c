@@ -102,7 +102,7 @@ static int parse_line(char *line, bool mb, bool *seen, unsigned long *v)
 		int r;
 
 		id = strsep(&dom, "=");
-		if (!dom || kstrtoul(strim(id), 10, &d)) {
+		if (!dom || kstrtoul(id, 10, &d)) {
 			SAY("Missing '=' or non-numeric domain\n");
 			return -EINVAL;
 		}
@@ -207,7 +207,8 @@ static ssize_t write_file(struct file *file, const char __user *data, size_t n, 
 		return PTR_ERR(buf);
 	mutex_lock(&mutex);
 	SAY("ok\n");
-	r = node->kind == F_TASKS ? tasks_write(node->group, buf) :
+	r = node->group->gone	  ? -ENOENT :
+	    node->kind == F_TASKS ? tasks_write(node->group, buf) :
 				    write_schemata(node->group, buf, n);
 	mutex_unlock(&mutex);
 	kfree(buf);
@@ -332,6 +333,8 @@ static int make_group(struct user_namespace *ns, struct inode *dir, struct dentr
 				r = 0;
 			n_classes += !monitor;
 			n_monitors += monitor;
+			if (monitor)
+				in->group->n_monitors++;
 		}
 	}
 	mutex_unlock(&mutex);
@@ -348,8 +351,14 @@ static int remove_group(struct inode *dir, struct dentry *d)
 	mutex_lock(&mutex);
 	SAY("ok\n");
 	tasks_move_all(g, g->class ? g->class : &root_group);
-	n_classes -= !g->class;
-	n_monitors -= !!g->class;
+	if (g->class) {
+		g->class->n_monitors--;
+		n_monitors--;
+	} else {
+		n_monitors -= g->n_monitors;
+		n_classes--;
+	}
+	g->gone = true;
 	mutex_unlock(&mutex);
 	/* What is in it goes with it; the group itself may still be named by an open file. */
 	d_genocide(d);
@@ -443,11 +452,18 @@ static int init_context(struct fs_context *fc)
 	return 0;
 }
 
+/* With the file system all classes are forgotten. */
+static void kill_super(struct super_block *sb)
+{
+	tasks_move_all(NULL, &root_group);
+	kill_litter_super(sb);
+}
+
 static struct file_system_type type = {
 	.owner = THIS_MODULE,
 	.name = "resctrl",
 	.init_fs_context = init_context,
-	.kill_sb = kill_litter_super,
+	.kill_sb = kill_super,
 };
 
 /* It stays until the guest ends. */
@@ -455,10 +471,11 @@ static int __init start(void)
 {
 	int r = sysfs_create_mount_point(fs_kobj, "resctrl");
 
-	if (r)
-		return r;
-	tasks_start();
-	return register_filesystem(&type);
+	if (r == 0)
+		r = register_filesystem(&type);
+	if (r == 0)
+		tasks_start();
+	return r;
 }
 
 module_init(start);

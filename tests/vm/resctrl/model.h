@@ -8,7 +8,9 @@
 
 /* A class, or a monitoring group in one. */
 struct group {
-	struct group *class; /* of a monitoring group; NULL: it is a class itself */
+	struct group *class;	 /* of a monitoring group; NULL: it is a class itself */
+	unsigned int n_monitors; /* of a class: its monitoring groups */
+	bool gone;		 /* removed; an open file may still name it */
 	unsigned long cbm[DOMAINS], mb[DOMAINS];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tasks in groups, as they are moved, fork and exit. */
+/* Tasks in groups, as they are moved, fork and are reaped: the dead keep theirs till then. */
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -70,7 +70,7 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		put_into(child, g, GFP_ATOMIC);
 }
 
-static void on_exit(void *data, struct task_struct *t)
+static void on_free(void *data, struct task_struct *t)
 {
 	struct member *m;
 	unsigned long flags;
@@ -83,15 +83,15 @@ static void on_exit(void *data, struct task_struct *t)
 	kfree(m);
 }
 
-/* All tasks of a group that goes, to where they fall. */
+/* All tasks of a group that goes, or of all (NULL), to where they fall. */
 void tasks_move_all(struct group *from, struct group *to)
 {
 	struct member *m;
 	unsigned long flags;
 
 	spin_lock_irqsave(&members_lock, flags);
-	list_for_each_entry(m, &members, list) if (m->group == from || m->group->class == from)
-		m->group = to;
+	list_for_each_entry(m, &members, list) if (!from || m->group == from ||
+						   m->group->class == from) m->group = to;
 	spin_unlock_irqrestore(&members_lock, flags);
 }
 
@@ -146,8 +146,8 @@ static void attach(struct tracepoint *tp, void *data)
 {
 	if (!strcmp(tp->name, "sched_process_fork"))
 		WARN_ON(tracepoint_probe_register(tp, on_fork, NULL));
-	else if (!strcmp(tp->name, "sched_process_exit"))
-		WARN_ON(tracepoint_probe_register(tp, on_exit, NULL));
+	else if (!strcmp(tp->name, "sched_process_free"))
+		WARN_ON(tracepoint_probe_register(tp, on_free, NULL));
 }
 
 void tasks_start(void)
