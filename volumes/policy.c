@@ -100,14 +100,15 @@ static int read_volumes(struct ks_json_ctx *ctx, const struct file *f, struct ks
 	return r;
 }
 
-/* Who else could write it could lift the limits. */
+/* Who else could write it could lift the limits. Only a default that is not there is none. */
 static int read_file(struct ks_arena *a, const char *path, char **text, size_t *len,
 		     struct ks_err *err)
 {
 	struct stat st;
 	ks_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (fd < 0 && errno == ENOENT && ks_streq(path, KS_POLICY_FILE) && lstat(path, &st) < 0 &&
+	    errno == ENOENT)
 		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return ks_err_set(err, -errno, "open the policy %s", path);

@@ -18,6 +18,13 @@ policy() { # JSON
 volumes() { find "$KSHIM_STATE_DIR"/{volumes,journal} -type f 2>/dev/null | wc -l; }
 
 vol create -n ns free --size 64Mi
+like "$rc:$err" "1:*open the policy $KSHIM_POLICY: No such file*" "a file that is named must be there"
+mkdir "$T/policy"
+ln -s nowhere "$KSHIM_POLICY"
+vol create -n ns free --size 64Mi
+like "$rc:$err" "1:*open the policy*" "a link that leads nowhere is not no policy"
+rm "$KSHIM_POLICY"
+try env -u KSHIM_POLICY "$K" volume create -n ns free --size 64Mi
 is "$rc:$err" 0: "without the file there is no limit"
 
 # ---- what it bounds ------------------------------------------------------------------------
