@@ -239,13 +239,14 @@ static int make_monitor(struct ks_arena *a, int root, const struct ks_resctrl *g
 			       "linux.intelRdt.enableMonitoring: make a monitoring group", err);
 }
 
-/* What was decided, made and limited. */
+/* What was decided, made and limited. @ret_made: whether there is a new class now. */
 static int make_all(struct ks_arena *a, int root, const struct ks_strv *lines,
-		    const struct ks_resctrl *g, struct ks_err *err)
+		    const struct ks_resctrl *g, bool *ret_made, struct ks_err *err)
 {
 	ks_auto_fd int dir = -EBADF;
 	int r = make_group(a, root, g, err);
 
+	*ret_made = r == 0 && g->remove;
 	ks_crash_point("resctrl-group");
 	if (r == 0)
 		r = ks_resctrl_open_group(root, g, &dir, err);
@@ -279,10 +280,12 @@ int ks_resctrl_make(struct ks_arena *a, const struct ks_spec_intel_rdt *s, struc
 		g->remove = g->monitor = false;
 		return r;
 	}
-	r = make_all(a, root, &lines, g, err);
+	bool made;
+
+	r = make_all(a, root, &lines, g, &made, err);
 	if (r < 0) {
 		/* Nobody else can have joined it: the lock is held. */
-		if (g->remove)
+		if (made)
 			(void)unlinkat(root, g->group, AT_REMOVEDIR);
 		g->remove = g->monitor = false;
 	}

@@ -245,6 +245,9 @@ static int make_class(struct making *m, struct ks_err *err)
 	struct ks_resctrl g = ks_container_resctrl(&m->out->container);
 	int r = ks_resctrl_make(m->arena, m->spec->lnx.intel_rdt, &g, record_class, m, err);
 
+	/* What failed has left nothing, and the record is not to say that it has. */
+	if (g.group && r < 0)
+		(void)record_class(m, &g, NULL);
 	m->out->container.resctrl_remove = g.remove;
 	m->out->container.resctrl_monitor = g.monitor;
 	return r;
@@ -394,10 +397,8 @@ static void undo(struct making *m)
 		if (r == 0 && m->out->container.systemd)
 			ks_scope_stop(m->arena, m->cgroup.path);
 	}
-	const struct ks_resctrl class = ks_container_resctrl(&m->out->container);
-
 	if (r == 0)
-		r = ks_resctrl_remove(m->arena, &class, &why);
+		r = ks_container_remove_class(m->arena, m->out->dir_fd, &m->out->container, &why);
 	if (r == 0 && m->storage_up)
 		r = m->c->storage->down(m->c->storage->data, m->out->container.storage, m->c->id,
 					&why);

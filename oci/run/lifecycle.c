@@ -172,21 +172,6 @@ static int destroy_cgroup(const struct ks_container *c, const struct ks_cgroup *
 	return r == -EBUSY && first_ends_all(c) && ks_cgroup_populated(cg) ? 0 : r;
 }
 
-/* Taken off the record at once: the next class of that name can be somebody else's. */
-static int remove_class(struct ks_opened *o, struct ks_err *err)
-{
-	const struct ks_resctrl g = ks_container_resctrl(&o->c);
-	char boot_id[KS_BOOT_ID_SIZE];
-	int r = ks_boot_id(boot_id, err);
-
-	if (r == 0 && ks_streq(boot_id, o->c.boot_id))
-		r = ks_resctrl_remove(&o->arena, &g, err);
-	if (r < 0)
-		return r;
-	o->c.resctrl_remove = o->c.resctrl_monitor = false;
-	return ks_state_save(o->dir_fd, &o->c, err);
-}
-
 static void warn_of(const struct ks_warnings *warn, const char *what, const struct ks_err *why)
 {
 	const char *text = warn->arena ? ks_arena_printf(warn->arena, "%s: %s", what, why->msg) :
@@ -215,8 +200,8 @@ int ks_opened_delete(struct ks_opened *o, int root_fd, const char *id,
 	if (r == 0)
 		r = destroy_cgroup(&o->c, &cg, err);
 	ks_crash_point("delete-cgroup");
-	if (r == 0 && (o->c.resctrl_remove || o->c.resctrl_monitor))
-		r = remove_class(o, err);
+	if (r == 0)
+		r = ks_container_remove_class(&o->arena, o->dir_fd, &o->c, err);
 	if (r == 0 && o->c.storage) {
 		if (!storage)
 			return ks_err_kind(err, KS_ERR_INTERNAL, "no storage to give up");

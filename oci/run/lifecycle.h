@@ -20,6 +20,13 @@ void ks_hooks_run_poststop(struct ks_arena *a, const struct ks_list *list,
 /* The class of service that is on record. */
 struct ks_resctrl ks_container_resctrl(const struct ks_container *c);
 
+/*
+ * Removes what of resctrl is the container's, and takes it off the record in @dir_fd at once: the
+ * next class of that name can be somebody else's.
+ */
+int ks_container_remove_class(struct ks_arena *a, int dir_fd, struct ks_container *c,
+			      struct ks_err *err);
+
 /* An open container: directory, lock and record. */
 struct ks_opened {
 	struct ks_arena arena;

@@ -36,6 +36,25 @@ struct ks_resctrl ks_container_resctrl(const struct ks_container *c)
 				    .monitor = c->resctrl_monitor };
 }
 
+int ks_container_remove_class(struct ks_arena *a, int dir_fd, struct ks_container *c,
+			      struct ks_err *err)
+{
+	const struct ks_resctrl g = ks_container_resctrl(c);
+	char boot_id[KS_BOOT_ID_SIZE];
+
+	if (!c->resctrl_remove && !c->resctrl_monitor)
+		return 0;
+	int r = ks_boot_id(boot_id, err);
+
+	/* Another boot's are gone with it. */
+	if (r == 0 && ks_streq(boot_id, c->boot_id))
+		r = ks_resctrl_remove(a, &g, err);
+	if (r < 0)
+		return r;
+	c->resctrl_remove = c->resctrl_monitor = false;
+	return ks_state_save(dir_fd, c, err);
+}
+
 /* The pidfd of init, after which the pid cannot be anybody else's. */
 int ks_opened_init(const struct ks_opened *o, int *ret, struct ks_err *err)
 {
