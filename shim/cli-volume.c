@@ -18,9 +18,9 @@ struct volume_opts {
 static const struct ks_option create_options[] = {
 	NAMESPACE,
 	O(KS_OPT_STR, size, "size", 's', "SIZE", "size, such as 1Gi; needed"),
-	O(KS_OPT_STR, fs, "fs", 0, "ext4|xfs", "file system (ext4)"),
+	O(KS_OPT_STR, fs, "fs", 0, "ext4|xfs", "file system (ext4, if the policy allows it)"),
 	O(KS_OPT_STR, fsck, "fsck", 0, "repair|refuse",
-	  "what to do with file system errors at attach (repair)"),
+	  "what to do with file system errors at attach (the policy's, or repair)"),
 	{ 0 },
 };
 static const struct ks_option list_options[] = {

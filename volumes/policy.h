@@ -9,7 +9,8 @@
  */
 #include "volume.h"
 
-#define KS_POLICY_FILE "/etc/kshim/kshim.json"
+#define KS_POLICY_DIR  "/etc/kshim"
+#define KS_POLICY_FILE KS_POLICY_DIR "/kshim.json"
 
 /* struct ks_policy - strings in an arena; all zero is no limit at all. */
 struct ks_policy {

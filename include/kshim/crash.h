@@ -11,7 +11,8 @@
  *        variable means the Nth time that the process passes the point, or, with
  *        KSHIM_CRASH_COUNT_ALL set, the Nth time that any of the test does. The file "mark"
  *        then appears in $KSHIM_CRASH_DIR, and a parent that is named as
- *        KSHIM_CRASH_PARENT says is killed first
+ *        KSHIM_CRASH_PARENT says is killed first. With KSHIM_CRASH_STOPS set the process only
+ *        stops, until SIGCONT: so that others get in between
  *
  * Context: any.
  */

@@ -82,7 +82,7 @@ void ks_crash_point(const char *name)
 		return;
 	close(openat(MARK_FD, "mark", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	kill_parent();
-	kill(getpid(), SIGKILL);
+	kill(getpid(), getenv("KSHIM_CRASH_STOPS") ? SIGSTOP : SIGKILL);
 }
 #else
 typedef int ks_crash_unused; /* a translation unit must not be empty */

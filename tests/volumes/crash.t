@@ -12,8 +12,9 @@ C=$BUILD/crash/kshim # the build with crash points; what follows a crash runs wi
 K=$C
 pod_rootfs
 
-# Those of criu's work are reached by tests/cli/criu.t, those of resctrl by tests/vm/guest/resctrl.t.
-points=$(grep -rhoE 'ks_crash_point\("[a-z0-9-]+"\)' "$TOP"/oci "$TOP"/volumes "$TOP"/shim | cut -d'"' -f2 | grep -vx -e checkpoint -e restored -e resctrl-group -e resctrl-monitor | sort -u)
+# Those of criu's work are reached by tests/cli/criu.t, those of resctrl by
+# tests/vm/guest/resctrl.t, that of the policy by policy.t.
+points=$(grep -rhoE 'ks_crash_point\("[a-z0-9-]+"\)' "$TOP"/oci "$TOP"/volumes "$TOP"/shim | cut -d'"' -f2 | grep -vx -e checkpoint -e restored -e resctrl-group -e resctrl-monitor -e policy-counting | sort -u)
 [ "$(wc -l <<<"$points")" -ge 25 ]
 ok $? "the sources have crash points"
 

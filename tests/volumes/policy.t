@@ -79,6 +79,30 @@ is "$("$K" volume list -n race -f json | jq length)" 4 "of twelve creates at onc
 is "$(grep -l 'no room for 16Mi' "$T"/race.* | wc -l)" 8 "and eight are told"
 for c in $("$K" volume list -n race -f json | jq -r '.[].claim'); do vol delete -n race "$c"; done
 
+# One that is finished while another counts is counted, and once.
+stopped() { # POINT CLAIM SIZE: a create that stops there; sets pid
+	mkdir -p "$T/stop.$2"
+	rm -f "$T/stop.$2/mark"
+	KSHIM_CRASH_STOPS=1 KSHIM_CRASH_AT=$1 KSHIM_CRASH_DIR=$T/stop.$2 "$BUILD/crash/kshim" volume create -n race "$2" --size "$3" >"$T/stop.$2/out" 2>&1 </dev/null &
+	pid=$!
+	wait_for 10 test -e "$T/stop.$2/mark"
+	wait_for 10 grep -q '^State:.T' "/proc/$pid/status"
+}
+go_on() { kill -CONT "$1"; wait "$1"; }
+for room in 31Mi 32Mi; do
+	for what in '"capacity"' '"namespaceCapacity"'; do
+		policy "{\"volumes\": {$what: \"$([ "$what" = '"capacity"' ] && echo $((${room%Mi} + 192))Mi || echo $room)\"}}"
+		stopped volume-formatted b 16Mi; b=$pid
+		stopped policy-counting a 16Mi; a=$pid
+		go_on "$b"
+		go_on "$a"
+		is "$?:$("$K" volume list -n race -f json | jq -c '[.[].claim]')" "$([ $room = 32Mi ] && echo '0:["a","b"]' || echo '1:["b"]')" "two of 16Mi at once in $room of $what"
+		for c in a b; do "$K" volume delete -n race $c 2>/dev/null; done
+	done
+done
+
+policy '{"volumes": {"namespaceCapacity": "64Mi"}}'
+
 # A create that was killed holds no room for ever.
 KSHIM_CRASH_AT=volume-journalled "$BUILD/crash/kshim" volume create -n race dead --size 64Mi 2>/dev/null
 is $? 137 "a create is killed"
@@ -93,6 +117,15 @@ echo x >"$KSHIM_STATE_DIR/volumes/race/hurt/volume.json"
 vol create -n race next --size 16Mi
 like "$rc:$err" '1:*have 64Mi of 64Mi*' "a volume whose record is damaged counts by its image"
 rm -rf --one-file-system "$KSHIM_STATE_DIR/volumes/race"
+: >"$KSHIM_STATE_DIR/volumes/notes"
+vol create -n race next --size 16Mi
+is "$rc:$err" 0: "what is no directory does not count"
+vol delete -n race next
+rm "$KSHIM_STATE_DIR/volumes/notes"
+ln -s "$T" "$KSHIM_STATE_DIR/volumes/race"
+vol create -n race next --size 16Mi
+like "$rc:$err" '1:*symbolic link*' "a link in its place is not counted as nothing"
+rm "$KSHIM_STATE_DIR/volumes/race"
 
 # ---- what is there stays -----------------------------------------------------------------------
 policy '{"volumes": {"capacity": "0", "maxSize": "16Mi", "fileSystems": ["xfs"]}}'
@@ -122,6 +155,12 @@ done <<'C'
 {"volumes": {"fileSystems": []}}|*volumes.fileSystems*empty*
 {"volumes": {"fsck": "maybe"}}|*volumes.fsck: "maybe" is not repair or refuse*
 {"volumes": []}|*volumes*
+{"volumes": null}|*volumes: must not be null*
+{"volumes": {"maxSize": null}}|*volumes.maxSize: must not be null*
+{"volumes": {"maxSize": "16Mi", "maxSize": "1Gi"}}|*volumes.maxSize: stands there twice*
+{"volumes": {"maxSize": "16Mi"}, "volumes": {}}|*volumes: stands there twice*
+{"volumes": {"namespaces": {"ns": "0", "ns": "1Gi"}}}|*volumes.namespaces.ns: stands there twice*
+{"volumes": {"namespaces": {"ns": null}}}|*volumes.namespaces.ns: must not be null*
 C
 is "$(volumes)" "$before" "none of them let one be made"
 try "$K" gc
@@ -132,11 +171,18 @@ is "$rc:$err" 0: "a volume that is there is attached under a wrong policy"
 policy '{"volumes": {}}'
 chmod 666 "$KSHIM_POLICY"
 vol create -n ns wrong --size 16Mi
-like "$rc:$err" "1:*the policy $KSHIM_POLICY must be a file of root's, writable for nobody else*" "one that others can write"
+like "$rc:$err" "1:*the policy $KSHIM_POLICY must be a file of root's*writable for nobody else*" "one that others can write"
 chmod 644 "$KSHIM_POLICY"
 chown 1000 "$KSHIM_POLICY"
 vol create -n ns wrong --size 16Mi
 like "$rc:$err" "1:*must be a file of root's*" "one of somebody else's"
+chown 0 "$KSHIM_POLICY"
+chmod 777 "$T/policy"
+vol create -n ns wrong --size 16Mi
+like "$rc:$err" "1:*in a directory of root's*" "one that others can replace"
+chmod 755 "$T/policy"
+try env KSHIM_POLICY=kshim.json "$K" volume create -n ns wrong --size 16Mi
+like "$rc:$err" '1:*"kshim.json" is no absolute path*' "one that is named from here"
 rm "$KSHIM_POLICY"
 mkfifo "$KSHIM_POLICY"
 vol create -n ns wrong --size 16Mi
