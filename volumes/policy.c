@@ -9,7 +9,8 @@
 
 #include <kshim/fd.h>
 
-#define MAX_BYTES (1U << 20)
+#define MAX_BYTES   (1U << 20)
+#define MAX_MEMBERS 4096 /* of an object: what stands there twice is found by scans */
 
 /* ---- reading ------------------------------------------------------------ */
 
@@ -37,7 +38,11 @@ static const struct ks_json_field fields[] = {
 /* Elsewhere null is nothing, and the last of two counts; here a limit would be lifted by it. */
 static int refuse_vague(struct ks_json_ctx *ctx, const struct ks_json *v)
 {
-	for (const struct ks_json *m = v ? v->first : NULL; m; m = m->next) {
+	if (!v || v->type != KS_JSON_OBJECT)
+		return 0; /* which is told where it is decoded */
+	if (v->count > MAX_MEMBERS)
+		return ks_json_fail(ctx, NULL, "has more than %d members", MAX_MEMBERS);
+	for (const struct ks_json *m = v->first; m; m = m->next) {
 		if (m->type == KS_JSON_NULL)
 			return ks_json_fail(ctx, m->key, "must not be null");
 		for (const struct ks_json *o = m->next; o; o = o->next)
@@ -51,7 +56,9 @@ static int refuse_vague(struct ks_json_ctx *ctx, const struct ks_json *v)
 static int refuse_unknown(struct ks_json_ctx *ctx, const struct ks_json *v,
 			  const struct ks_json_field *table)
 {
-	for (const struct ks_json *m = v ? v->first : NULL; m; m = m->next) {
+	bool object = v && v->type == KS_JSON_OBJECT;
+
+	for (const struct ks_json *m = object ? v->first : NULL; m; m = m->next) {
 		const struct ks_json_field *f = table;
 
 		while (f->key && !ks_streq(f->key, m->key))

@@ -154,7 +154,8 @@ done <<'C'
 {"volumes": {"fileSystems": ["ntfs"]}}|*volumes.fileSystems: "ntfs" is not supported*
 {"volumes": {"fileSystems": []}}|*volumes.fileSystems*empty*
 {"volumes": {"fsck": "maybe"}}|*volumes.fsck: "maybe" is not repair or refuse*
-{"volumes": []}|*volumes*
+{"volumes": []}|*volumes: expected object*
+{"volumes": ["a", null]}|*volumes: expected object*
 {"volumes": null}|*volumes: must not be null*
 {"volumes": {"maxSize": null}}|*volumes.maxSize: must not be null*
 {"volumes": {"maxSize": "16Mi", "maxSize": "1Gi"}}|*volumes.maxSize: stands there twice*
@@ -162,6 +163,9 @@ done <<'C'
 {"volumes": {"namespaces": {"ns": "0", "ns": "1Gi"}}}|*volumes.namespaces.ns: stands there twice*
 {"volumes": {"namespaces": {"ns": null}}}|*volumes.namespaces.ns: must not be null*
 C
+policy "{\"volumes\": {\"namespaces\": {$(for i in $(seq 5000); do printf '"n%d":"1Gi",' "$i"; done)\"x\":\"1Gi\"}}}"
+vol create -n ns wrong --size 16Mi
+like "$rc:$err" '1:*volumes.namespaces: has more than 4096 members*' "wrong: too many namespaces"
 is "$(volumes)" "$before" "none of them let one be made"
 try "$K" gc
 like "$out" "*policy $KSHIM_POLICY*" "gc tells of a wrong policy"
