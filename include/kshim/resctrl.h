@@ -18,6 +18,7 @@ struct ks_resctrl {
 	const char *id;	   /* of the container: the name of its monitoring group */
 	bool remove;	   /* the class is this container's to remove: made for it, or half made */
 	bool monitor;	   /* there is a monitoring group of it */
+	uint64_t inode;	   /* of the class that is to be removed; 0: not known yet */
 };
 
 /**
@@ -32,7 +33,8 @@ typedef int ks_resctrl_record_fn(void *data, const struct ks_resctrl *g, struct 
 /**
  * ks_resctrl_make() - make the class and its limits, or hold them against one that is there
  * @g:      as ks_resctrl_plan() has it; gets .remove and .monitor
- * @record: called when it is known that nothing of the name is there, and before it is made
+ * @record: called when it is known that nothing of the name is there, before it is made, and
+ *          again with its inode
  *
  * A class that was named and is made is everybody's once it has its limits: .remove is for the
  * time before. On failure nothing that it made is left.

@@ -50,6 +50,7 @@ struct ks_container {
 	/* Its class of service, as struct ks_resctrl has it; NULL: none */
 	const char *resctrl;
 	bool resctrl_remove, resctrl_monitor;
+	struct ks_opt_u64 resctrl_inode;
 	struct ks_opt_u64 pid, start_time; /* of init; unset while creating */
 	struct ks_map annotations;
 };

@@ -165,7 +165,7 @@ static const struct limit *find(const struct limits *all, const struct limit *of
 static uint64_t rounded(struct ks_arena *a, int root, const struct limit *l)
 {
 	char path[48];
-	const char *text;
+	const char *text = "";
 	uint64_t step = 1;
 
 	if (!is_bandwidth(l->resource))
@@ -199,7 +199,7 @@ int ks_schemata_compare(struct ks_arena *a, int root, int dir, const char *group
 			const struct ks_strv *lines, struct ks_err *err)
 {
 	struct limits want = { 0 }, have = { 0 };
-	const char *text;
+	const char *text = "";
 	int r = ks_resctrl_read(a, dir, "schemata", &text, err);
 
 	if (r == 0)

@@ -12,10 +12,12 @@
 
 #include "resctrl-files.h"
 
-#define ROOT	    "/sys/fs/resctrl"
-#define SUPER_MAGIC 0x7655821
-#define LOCK_MS	    10000 /* of who makes or changes something */
-#define REMOVE_MS   1000  /* of who removes what is known to be its own, then without it */
+#define ROOT		"/sys/fs/resctrl"
+#define SUPER_MAGIC	0x7655821
+#define LOCK_MS		10000 /* of who makes or changes something */
+#define REMOVE_MS	1000  /* of who removes what is known to be its own, then without it */
+#define EMPTY_MS	2000  /* for killed tasks to be gone */
+#define MAX_TASKS_BYTES (16U << 20)
 
 /* ---- the file system -------------------------------------------------- */
 
@@ -129,7 +131,7 @@ int ks_resctrl_read(struct ks_arena *a, int dir, const char *file, const char **
 
 int ks_resctrl_fail(struct ks_arena *a, int root, int r, const char *what, struct ks_err *err)
 {
-	const char *said;
+	const char *said = "";
 	bool its_own = r == -EINVAL || r == -ENOSPC || r == -EPERM || r == -EBUSY;
 
 	/* Other errors are not resctrl's: what it says is of an older command. */
@@ -239,9 +241,21 @@ static int make_monitor(struct ks_arena *a, int root, const struct ks_resctrl *g
 			       "linux.intelRdt.enableMonitoring: make a monitoring group", err);
 }
 
+/* The directory as it is known by from now on, whatever has its name later. */
+static int record_inode(int dir, struct ks_resctrl *g, ks_resctrl_record_fn *record, void *data,
+			struct ks_err *err)
+{
+	struct stat st;
+
+	if (fstat(dir, &st) < 0)
+		return ks_err_set(err, -errno, "look at the class \"%s\"", g->group);
+	g->inode = st.st_ino;
+	return record(data, g, err);
+}
+
 /* What was decided, made and limited. @ret_made: whether there is a new class now. */
-static int make_all(struct ks_arena *a, int root, const struct ks_strv *lines,
-		    const struct ks_resctrl *g, bool *ret_made, struct ks_err *err)
+static int make_all(struct ks_arena *a, int root, const struct ks_strv *lines, struct ks_resctrl *g,
+		    ks_resctrl_record_fn *record, void *data, bool *ret_made, struct ks_err *err)
 {
 	ks_auto_fd int dir = -EBADF;
 	int r = make_group(a, root, g, err);
@@ -250,6 +264,8 @@ static int make_all(struct ks_arena *a, int root, const struct ks_strv *lines,
 	ks_crash_point("resctrl-group");
 	if (r == 0)
 		r = ks_resctrl_open_group(root, g, &dir, err);
+	if (r == 0 && g->remove)
+		r = record_inode(dir, g, record, data, err);
 	if (r == 0)
 		r = g->remove ? ks_schemata_write(a, root, dir, lines, err) :
 				ks_schemata_compare(a, root, dir, *g->group ? g->group : "/", lines,
@@ -282,17 +298,17 @@ int ks_resctrl_make(struct ks_arena *a, const struct ks_spec_intel_rdt *s, struc
 	}
 	bool made;
 
-	r = make_all(a, root, &lines, g, &made, err);
+	r = make_all(a, root, &lines, g, record, data, &made, err);
 	if (r < 0) {
 		/* Nobody else can have joined it: the lock is held. */
-		if (made)
-			(void)unlinkat(root, g->group, AT_REMOVEDIR);
-		g->remove = g->monitor = false;
+		g->remove = made && unlinkat(root, g->group, AT_REMOVEDIR) < 0 && errno != ENOENT;
+		g->monitor = false;
+		return r;
 	}
 	/* One that was named is everybody's from now on. */
 	if (!ks_str_empty(s->clos_id))
 		g->remove = false;
-	return r;
+	return 0;
 }
 
 static int open_tasks(int root, const char *path, struct ks_cgroup_join *j, struct ks_err *err)
@@ -351,38 +367,65 @@ static bool is_dead(struct ks_arena *a, const char *tid)
 {
 	const char *path = ks_arena_printf(a, "/proc/%s/stat", tid);
 	char *text;
+	int r = path ? ks_file_read_at(a, AT_FDCWD, path, 4096, &text, NULL) : -ENOMEM;
 
-	if (!path || ks_file_read_at(a, AT_FDCWD, path, 4096, &text, NULL) < 0)
-		return path != NULL;
+	if (r < 0)
+		return r == -ENOENT || r == -ESRCH;
 	const char *state = strrchr(text, ')');
 
 	return state && (ks_str_prefix(state, ") Z") || ks_str_prefix(state, ") X"));
 }
 
-static bool has_tasks(struct ks_arena *a, int root, const char *group)
+/* 1 when a living task is in it, 0, or -errno; a group that is gone has none. */
+static int has_tasks(int root, const char *group, struct ks_err *err)
 {
+	ks_auto_arena struct ks_arena a = KS_ARENA_INIT;
 	char path[2 * NAME_MAX + 48];
 	struct ks_strv tids = { 0 };
-	const char *text = "";
+	char *text;
 
 	ks_fmt(path, sizeof(path), "%s/tasks", group);
-	if (ks_resctrl_read(a, root, path, &text, NULL) < 0 ||
-	    ks_str_split(a, text, '\n', &tids) < 0)
-		return false;
+	int r = ks_file_read_at(&a, root, path, MAX_TASKS_BYTES, &text, NULL);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return ks_err_set(err, r, "read %s of the resctrl file system", path);
+	if (ks_str_split(&a, text, '\n', &tids) < 0)
+		return ks_err_oom(err);
 	for (size_t i = 0; i < tids.n; i++)
-		if (*tids.v[i] && !is_dead(a, tids.v[i]))
-			return true;
-	return false;
+		if (*tids.v[i] && !is_dead(&a, tids.v[i]))
+			return 1;
+	return 0;
 }
 
-/* The container's own are dead by now: who is in it still has been put there, and stays. */
-static int remove_group(struct ks_arena *a, int root, const char *path, struct ks_err *err)
+/*
+ * The container's own have been killed, and take a moment to be gone. Who is in it after that has
+ * been put there, and stays.
+ */
+static int remove_group(int root, const char *path, struct ks_err *err)
 {
-	if (has_tasks(a, root, path))
-		return 0;
+	uint64_t end = now_ms() + EMPTY_MS;
+	int r = has_tasks(root, path, err);
+
+	while (r == 1 && now_ms() < end) {
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+		r = has_tasks(root, path, err);
+	}
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (unlinkat(root, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return ks_err_set(err, -errno, "remove %s of the resctrl file system", path);
 	return 0;
+}
+
+/* Of a create that was cut off before it knew, any of the name counts, as long as it is empty. */
+static bool is_that_class(int root, const struct ks_resctrl *g)
+{
+	struct stat st;
+
+	return !g->inode ||
+	       (fstatat(root, g->group, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == g->inode);
 }
 
 int ks_resctrl_remove(struct ks_arena *a, const struct ks_resctrl *g, struct ks_err *err)
@@ -402,6 +445,8 @@ int ks_resctrl_remove(struct ks_arena *a, const struct ks_resctrl *g, struct ks_
 		(void)lock(root, REMOVE_MS, NULL);
 	monitor_path(path, sizeof(path), g, "");
 	if (r == 0 && g->monitor)
-		r = remove_group(a, root, path, err);
-	return r == 0 && g->remove && *g->group ? remove_group(a, root, g->group, err) : r;
+		r = remove_group(root, path, err);
+	if (r == 0 && g->remove && *g->group && is_that_class(root, g))
+		r = remove_group(root, g->group, err);
+	return r;
 }

@@ -231,12 +231,18 @@ static int make_cgroup(struct making *m, struct ks_err *err)
 	return r;
 }
 
+static void note_class(struct ks_container *c, const struct ks_resctrl *g)
+{
+	c->resctrl_remove = g->remove;
+	c->resctrl_monitor = g->monitor;
+	c->resctrl_inode = (struct ks_opt_u64){ g->remove && g->inode, g->inode };
+}
+
 static int record_class(void *data, const struct ks_resctrl *g, struct ks_err *err)
 {
 	struct making *m = data;
 
-	m->out->container.resctrl_remove = g->remove;
-	m->out->container.resctrl_monitor = g->monitor;
+	note_class(&m->out->container, g);
 	return ks_state_save(m->out->dir_fd, &m->out->container, err);
 }
 
@@ -245,11 +251,10 @@ static int make_class(struct making *m, struct ks_err *err)
 	struct ks_resctrl g = ks_container_resctrl(&m->out->container);
 	int r = ks_resctrl_make(m->arena, m->spec->lnx.intel_rdt, &g, record_class, m, err);
 
+	note_class(&m->out->container, &g);
 	/* What failed has left nothing, and the record is not to say that it has. */
 	if (g.group && r < 0)
 		(void)record_class(m, &g, NULL);
-	m->out->container.resctrl_remove = g.remove;
-	m->out->container.resctrl_monitor = g.monitor;
 	return r;
 }
 
@@ -397,11 +402,14 @@ static void undo(struct making *m)
 		if (r == 0 && m->out->container.systemd)
 			ks_scope_stop(m->arena, m->cgroup.path);
 	}
-	if (r == 0)
-		r = ks_container_remove_class(m->arena, m->out->dir_fd, &m->out->container, &why);
+	int class = r < 0 ? 0 :
+			    ks_container_remove_class(m->arena, m->out->dir_fd, &m->out->container,
+						      &why);
+
 	if (r == 0 && m->storage_up)
 		r = m->c->storage->down(m->c->storage->data, m->out->container.storage, m->c->id,
 					&why);
+	r = r < 0 ? r : class;
 	if (r == 0 && m->out->dir_fd >= 0)
 		r = ks_state_remove(m->c->root_fd, m->c->id, &why);
 	/* From the first hook on there is a container, whose end is due its hooks too. */

@@ -200,12 +200,19 @@ int ks_opened_delete(struct ks_opened *o, int root_fd, const char *id,
 	if (r == 0)
 		r = destroy_cgroup(&o->c, &cg, err);
 	ks_crash_point("delete-cgroup");
-	if (r == 0)
-		r = ks_container_remove_class(&o->arena, o->dir_fd, &o->c, err);
+	struct ks_err lost = KS_ERR_INIT;
+	int class = r < 0 ? 0 : ks_container_remove_class(&o->arena, o->dir_fd, &o->c, &lost);
+
+	/* Whatever is with its class: its disk is let go. */
 	if (r == 0 && o->c.storage) {
 		if (!storage)
 			return ks_err_kind(err, KS_ERR_INTERNAL, "no storage to give up");
 		r = storage->down(storage->data, o->c.storage, id, err);
+	}
+	if (r == 0 && class < 0) {
+		if (err)
+			*err = lost;
+		r = class;
 	}
 	if (r < 0)
 		return r;

@@ -33,7 +33,8 @@ struct ks_resctrl ks_container_resctrl(const struct ks_container *c)
 	return (struct ks_resctrl){ .group = c->resctrl,
 				    .id = c->id,
 				    .remove = c->resctrl_remove,
-				    .monitor = c->resctrl_monitor };
+				    .monitor = c->resctrl_monitor,
+				    .inode = c->resctrl_inode.v };
 }
 
 int ks_container_remove_class(struct ks_arena *a, int dir_fd, struct ks_container *c,

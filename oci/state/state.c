@@ -173,6 +173,8 @@ int ks_state_save(int dir_fd, const struct ks_container *c, struct ks_err *err)
 		ks_json_put_str(&o, "resctrl", c->resctrl);
 		ks_json_put_bool(&o, "resctrlRemove", c->resctrl_remove);
 		ks_json_put_bool(&o, "resctrlMonitor", c->resctrl_monitor);
+		if (c->resctrl_inode.set)
+			ks_json_put_u64(&o, "resctrlInode", c->resctrl_inode.v);
 	}
 	if (c->pid.set) {
 		ks_json_put_u64(&o, "pid", c->pid.v);
@@ -216,6 +218,7 @@ static const struct ks_json_field fields[] = {
 	KS_STR(struct ks_container, resctrl, "resctrl", 0),
 	KS_BOOL(struct ks_container, resctrl_remove, "resctrlRemove"),
 	KS_BOOL(struct ks_container, resctrl_monitor, "resctrlMonitor"),
+	KS_U64(struct ks_container, resctrl_inode, "resctrlInode", 0),
 	KS_U64(struct ks_container, pid, "pid", 0),
 	KS_U64(struct ks_container, start_time, "startTime", 0),
 	KS_MAP(struct ks_container, annotations, "annotations"),

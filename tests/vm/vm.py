@@ -218,7 +218,7 @@ def suites():
                     600, tap + "tests/vm/guest/systemd.t tests/cli/lifecycle.t"),
         "newer": ("6.12", "", 600, tap + "tests/vm/guest/*.t tests/volumes/{emptydir,claims}.t"),
         "hybrid": ("6.1", "kshim.cgroup=hybrid", 600, tap + "tests/cli/{lifecycle,v2}.t"),
-        "cgroup2": ("6.1", "", 300, tap + "tests/vm/guest/{cgroup2,resctrl}.t"),
+        "cgroup2": ("6.1", "", 900, tap + "tests/vm/guest/{cgroup2,resctrl}.t"),
         "storage": ("6.1", "", 300, tap + "tests/vm/guest/{storage,apparmor}.t"),
         "selinux": ("6.1", "security=selinux selinux=1", 300, tap + "tests/vm/guest/selinux.t"),
         "power": ("6.1", "", 300, None),
