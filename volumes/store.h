@@ -4,11 +4,11 @@
 #include <kshim/volume.h>
 
 /*
- * Lock order: identity, then incarnation (pod.h), then volumes. A lock file in
+ * Lock order: identity, then incarnation (pod.h), then volumes, then the policy. A lock file in
  * locks/ is never removed, since a process may wait for it.
  */
 
-/* Takes the lock of an object: kind "identity" or "volume"; 0, KS_LOCK_HELD, -errno. */
+/* Takes the lock of an object: kind "identity", "volume" or "policy"; 0, KS_LOCK_HELD, -errno. */
 int ks_store_lock(struct ks_store *s, const char *kind, const char *ns, const char *name,
 		  unsigned int timeout_ms, int *ret_fd, struct ks_err *err);
 

@@ -249,7 +249,7 @@ int ks_volume_create_locked(struct ks_arena *a, struct ks_store *s,
 	if (r == 0)
 		r = ks_policy_apply(&policy, p, err);
 	if (r == 0)
-		r = check_params(p, err);
+		r = check_params(p, err); /* with the file system that it is now known to have */
 	if (r == 0)
 		r = init_volume(a, p, &v, err);
 	if (r == 0)

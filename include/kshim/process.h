@@ -80,6 +80,9 @@ int ks_tool_run(struct ks_arena *a, char *const argv[], const int *keep, struct 
 int ks_tool_start(char *const argv[], int in_fd, int out_fd, int err_fd, pid_t *ret,
 		  struct ks_err *err);
 
+/** ks_now_ms() - milliseconds of a clock that only goes on */
+uint64_t ks_now_ms(void);
+
 /** ks_now_rfc3339() - the time in UTC with nanoseconds; @buf of 40 bytes */
 const char *ks_now_rfc3339(char buf[static 40]);
 

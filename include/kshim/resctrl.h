@@ -37,7 +37,7 @@ typedef int ks_resctrl_record_fn(void *data, const struct ks_resctrl *g, struct 
  *          again with its inode
  *
  * A class that was named and is made is everybody's once it has its limits: .remove is for the
- * time before. On failure nothing that it made is left.
+ * time before. On failure nothing that it made is left, or .remove says that it could not go.
  * Return: 0; -EOPNOTSUPP without a resctrl file system; -EEXIST where a class or monitoring group
  * of the container's name is there; -ENOENT where a class that is only named is not; -EINVAL where
  * it has other limits, or the kernel refuses them; -ENOSPC when there is no class left; -EBUSY
@@ -65,7 +65,8 @@ int ks_resctrl_update(struct ks_arena *a, const struct ks_resctrl *g,
 /**
  * ks_resctrl_remove() - remove what is the container's alone, when its processes are dead
  *
- * What somebody else's process is in stays. Idempotent.
+ * Waits two seconds at the most for them to be gone, and one for the lock. What somebody else's
+ * process is in stays. Idempotent. Return: 0 or -errno.
  */
 int ks_resctrl_remove(struct ks_arena *a, const struct ks_resctrl *g, struct ks_err *err);
 

@@ -334,6 +334,14 @@ static void write_rfc3339(char buf[static 40], int64_t seconds, long ns)
 	       rest / 3600, rest / 60 % 60, rest % 60, ns);
 }
 
+uint64_t ks_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 const char *ks_now_rfc3339(char buf[static 40])
 {
 	struct timespec ts;

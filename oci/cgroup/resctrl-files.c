@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <kshim/fd.h>
+#include <kshim/process.h>
 
 #include "resctrl-files.h"
 
@@ -66,26 +67,18 @@ int ks_resctrl_open(struct ks_arena *a, const struct ks_resctrl *g, int *ret, st
 	return 0;
 }
 
-uint64_t ks_resctrl_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /*
  * flock(2), not a lock of fcntl(2): it is what the others use. It goes with the descriptor.
  * Everybody who can open the root can hold it, so nobody waits for ever.
  */
 int ks_resctrl_lock(int root, unsigned int timeout_ms, struct ks_err *err)
 {
-	uint64_t end = ks_resctrl_now_ms() + timeout_ms;
+	uint64_t end = ks_now_ms() + timeout_ms;
 
 	while (flock(root, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return ks_err_set(err, -errno, "lock the resctrl file system");
-		if (ks_resctrl_now_ms() >= end)
+		if (ks_now_ms() >= end)
 			return ks_err_kind(err, KS_ERR_BUSY,
 					   "the resctrl file system is locked by another program");
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);

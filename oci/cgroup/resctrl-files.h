@@ -7,9 +7,6 @@
 /* Opens the root, wherever it is mounted, for who looks for @g; -EOPNOTSUPP where it is not. */
 int ks_resctrl_open(struct ks_arena *a, const struct ks_resctrl *g, int *ret, struct ks_err *err);
 
-/* Milliseconds of a clock that only goes on. */
-uint64_t ks_resctrl_now_ms(void);
-
 /* Takes the lock of the root, which goes with its descriptor; -EBUSY after @timeout_ms. */
 int ks_resctrl_lock(int root, unsigned int timeout_ms, struct ks_err *err);
 

@@ -8,6 +8,7 @@
 
 #include <kshim/crash.h>
 #include <kshim/fd.h>
+#include <kshim/process.h>
 
 #include "resctrl-files.h"
 
@@ -283,10 +284,10 @@ static int has_tasks(int root, const char *group, struct ks_err *err)
  */
 static int remove_group(int root, const char *path, struct ks_err *err)
 {
-	uint64_t end = ks_resctrl_now_ms() + EMPTY_MS;
+	uint64_t end = ks_now_ms() + EMPTY_MS;
 	int r = has_tasks(root, path, err);
 
-	while (r == 1 && ks_resctrl_now_ms() < end) {
+	while (r == 1 && ks_now_ms() < end) {
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 		r = has_tasks(root, path, err);
 	}

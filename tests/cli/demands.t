@@ -237,7 +237,7 @@ is "$bad" "" "every operator"
 is "$(jq -c '(keys - ["ociVersionMin", "ociVersionMax", "hooks", "mountOptions", "linux", "annotations", "potentiallyUnsafeConfigAnnotations"]) +
 	(.linux | keys - ["namespaces", "capabilities", "cgroup", "seccomp", "apparmor", "selinux", "intelRdt", "memoryPolicy", "mountExtensions", "netDevices"])' "$T/features")" '[]' "features has no property that the specification has not"
 is "$(jq -c '[.annotations[] | type] | unique' "$T/features")" '["string"]' "its annotations are strings"
-is "$(jq -c '[.linux.mountExtensions.idmap.enabled, .linux.netDevices.enabled, .linux.intelRdt.enabled]' "$T/features")" '[true,true,true]' "it tells of idmap, netDevices and intelRdt as they are"
+is "$(jq -c '[.linux.mountExtensions.idmap.enabled, .linux.netDevices.enabled, (.linux.intelRdt | .enabled, .schemata, .monitoring)]' "$T/features")" '[true,true,true,true,true]' "it tells of idmap, netDevices and intelRdt as they are"
 is "$(jq -c '.linux.namespaces | sort' "$T/features")" '["cgroup","ipc","mount","network","pid","time","user","uts"]' "the eight namespaces"
 jq --slurpfile f "$T/features" '.process.args = ["true"] | .process.capabilities = ($f[0].linux.capabilities | {bounding: ., effective: ., permitted: .})' "$T/base.json" >"$B/config.json"
 try "$K" run -b "$B" "$TAG-f"

@@ -59,32 +59,18 @@ static void what_is_no_limit_is_named(void)
 /* A root whose files are what they are here. */
 static int compare(const char *have, const char *const *want, size_t n)
 {
-	char dir[] = "/tmp/kshim-test-XXXXXX", path[64];
 	struct ks_strv lines = { 0 };
-
-	if (!mkdtemp(dir))
-		abort();
-	ks_auto_fd int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int root = test_dir();
 
 	mkdirat(root, "info", 0755);
 	mkdirat(root, "info/MB", 0755);
-	close(openat(root, "info/MB/bandwidth_gran", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-	ks_file_write_at(root, "info/MB/bandwidth_gran", "10\n");
-	close(openat(root, "schemata", O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-	ks_file_write_at(root, "schemata", have);
+	test_write("info/MB/bandwidth_gran", "10\n");
+	test_write("schemata", have);
 	for (size_t i = 0; i < n; i++)
 		if (ks_strv_append(&a, &lines, want[i]) < 0)
 			abort();
 	err = KS_ERR_INIT;
-	int r = ks_schemata_compare(&a, root, root, "gold", &lines, &err);
-
-	unlinkat(root, "info/MB/bandwidth_gran", 0);
-	unlinkat(root, "info/MB", AT_REMOVEDIR);
-	unlinkat(root, "info", AT_REMOVEDIR);
-	unlinkat(root, "schemata", 0);
-	ks_fmt(path, sizeof(path), "%s", dir);
-	rmdir(path);
-	return r;
+	return ks_schemata_compare(&a, root, root, "gold", &lines, &err);
 }
 
 #define COMPARE(have, ...)                                  \

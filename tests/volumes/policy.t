@@ -112,6 +112,10 @@ is "$rc:$err" 0: "what it wanted is free"
 vol delete -n race alive
 "$K" gc >/dev/null
 
+before=$(volumes)
+KSHIM_CRASH_AT=policy-counting "$BUILD/crash/kshim" volume create -n race dead --size 64Mi 2>/dev/null
+is "$?:$(volumes)" "137:$before" "one that is killed while it counts leaves nothing"
+
 # What is damaged has its room still: its data is there.
 vol create -n race hurt --size 64Mi
 echo x >"$KSHIM_STATE_DIR/volumes/race/hurt/volume.json"

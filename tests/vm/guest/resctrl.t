@@ -283,6 +283,22 @@ else
 	skip "checkpoint and restore" "needs criu"
 fi
 
+# shellcheck disable=SC2016 # for jq
+rdt "$ONE" '.hostname = "p-0" | .annotations = {"dev.kshim.pod": "ns/p-0", "dev.kshim.volume-claim-templates": ([{metadata: {name: "d"}, spec: {resources: {requests: {storage: "32Mi"}}}}] | tojson), "dev.kshim.volume-mounts": ({"*": [{name: "d", mountPath: "/mnt"}]} | tojson)}'
+mkdir -p "$B/rootfs/mnt"
+try "$K" run -d -b "$B" "$ID"
+is "$rc:$err:$("$K" volume list -n ns -f json | jq -c '[.[].inUse]')" '0::[true]' "a pod with a disk and a class"
+mount -o remount,bind,ro $RDT
+try "$K" delete --force "$ID"
+like "$rc:$err" "1:*remove $ID of the resctrl file system*" "a class that cannot be removed is an error"
+is "$(containers):$("$K" volume list -n ns -f json | jq -c '[.[].inUse]')" '1:[false]' "that keeps the container on record, and lets its disk go"
+mount -o remount,bind,rw $RDT
+try "$K" delete --force "$ID"
+is "$rc:$err" 0: "the next delete"
+gone "finishes it"
+"$K" pod forget ns/p-0 2>/dev/null
+"$K" volume delete -n ns d-p-0
+
 start "$ONE"
 rmdir "$RDT/$ID"
 try "$K" exec "$ID" echo in
